@@ -1,0 +1,147 @@
+"""Where the parts of a network are: what every probe, edit and score looks things up in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from tsfm_probe.address import Address, matching, prefixes
+from tsfm_probe.errors import UsageError, nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One attention or MLP of a layer, with the two places where it can be edited.
+
+    at: its address, without a head.
+    write: the module whose output is added to the residual stream.
+    mix: the linear map whose input is the concatenation of the heads, head-major; None for an MLP.
+    heads: how many heads there are, 0 for an MLP.
+    projections: the linear maps to query, key and value by the names "q", "k" and "v".
+    axes: the axes of both tensors in the order in which the network lays them out.
+    """
+
+    at: Address
+    write: nn.Module
+    mix: nn.Linear | None = None
+    heads: int = 0
+    projections: Mapping[str, nn.Linear] = field(default_factory=dict)
+    axes: str = "batch time d"
+
+    def __post_init__(self) -> None:
+        if self.mix is not None and self.mix.in_features % self.heads:
+            raise ValueError(f"{self.at}: {self.mix.in_features} columns for {self.heads} heads")
+
+    @property
+    def head_dim(self) -> int:
+        """Columns of one head in the input of `mix`."""
+        return 0 if self.mix is None else self.mix.in_features // self.heads
+
+    def columns(self, head: int) -> slice:
+        """The columns of one head in the input of `mix`."""
+        return slice(head * self.head_dim, (head + 1) * self.head_dim)
+
+    def rows(self, name: str, head: int) -> Tensor:
+        """One head's rows of the projection "q", "k" or "v": a view [head_dim, d_model]."""
+        weight = self.projections[name].weight
+        return rearrange(weight, "(head row) d -> head row d", head=self.heads)[head]
+
+    def share(self, mixed: Tensor, head: int) -> Tensor:
+        """What one head adds to the write: [batch, time, d] from its [batch, time, head_dim]."""
+        if self.mix is None:
+            raise UsageError(f"a head of {self.at} was asked for", "an MLP has no heads")
+        return mixed @ self.mix.weight[:, self.columns(head)].T
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """One residual stream, from the embedding to the final norm.
+
+    name: the `stack` of its addresses.
+    starts: for each layer the module whose input is the stream that enters the layer.
+    end: the module whose input is the stream that leaves the last layer (the final norm).
+    """
+
+    name: str
+    starts: tuple[nn.Module, ...]
+    end: nn.Module
+
+
+@dataclass(frozen=True, eq=False)
+class HeadWeights:
+    """One head's projections in fp32: q, k, v [head_dim, d_model], o [d_model, head_dim]."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    o: Tensor
+
+
+class Anatomy:
+    """All components of one network by address, in the order in which they run.
+
+    components: every attention and MLP.
+    stacks: the residual streams; the last one is the one that the output reads.
+    output: the module whose output is the prediction, before it is scaled back.
+    """
+
+    def __init__(
+        self, components: Sequence[Component], stacks: Sequence[Stack], output: nn.Module
+    ) -> None:
+        self._components: Mapping[Address, Component] = {one.at: one for one in components}
+        self.stacks: Mapping[str, Stack] = {stack.name: stack for stack in stacks}
+        self.output = output
+
+    def __getitem__(self, at: Address) -> Component:
+        """The component that a part or head belongs to; UsageError if there is none."""
+        found = self._components.get(at.whole)
+        if found is None or (at.head is not None and at.head >= found.heads):
+            raise UsageError(
+                f"this network has no {at}",
+                allowed=nearest(str(at), prefixes((*self.parts, *self.heads))),
+            )
+        return found
+
+    @property
+    def parts(self) -> tuple[Address, ...]:
+        """Every attention and MLP."""
+        return tuple(self._components)
+
+    @property
+    def heads(self) -> tuple[Address, ...]:
+        """Every head of every attention."""
+        return tuple(
+            Address(at.stack, at.layer, at.part, head)
+            for at, component in self._components.items()
+            for head in range(component.heads)
+        )
+
+    @property
+    def layers(self) -> Mapping[str, tuple[Address, ...]]:
+        """The parts of every layer, by the layer's name (`decoder.3`)."""
+        layers: dict[str, tuple[Address, ...]] = {}
+        for at in self._components:
+            layers[at.layer_name] = (*layers.get(at.layer_name, ()), at)
+        return layers
+
+    @property
+    def reads(self) -> Stack:
+        """The stack whose final stream becomes the prediction."""
+        return list(self.stacks.values())[-1]
+
+    def head_weights(self, at: Address) -> HeadWeights:
+        """The projections of one head; UsageError if there is no such head."""
+        component = self[at]
+        if component.mix is None or at.head is None:
+            raise UsageError(
+                f"the head weights of {at}", "it is no head", "such as decoder.3.cross.5"
+            )
+        output = component.mix.weight[:, component.columns(at.head)]
+        inputs = (component.rows(name, at.head) for name in "qkv")
+        return HeadWeights(*(one.detach().to(torch.float32) for one in (*inputs, output)))
+
+    def select(self, pattern: str) -> tuple[Address, ...]:
+        """Parts and heads that a pattern matches (see address.matching)."""
+        return matching(pattern, (*self.parts, *self.heads))

@@ -1,0 +1,35 @@
+"""Laws 11 to 13: a forecast is repeatable, survives saving, and is the upstream library's."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from tsfm_probe.laws.subject import EXACT, ROUNDING, Finding, Subject, relative
+from tsfm_probe.models import load
+
+
+def same_seed_same_forecast(subject: Subject) -> Finding:
+    """Law 11: a forecast depends on its context and seed, not on batch size or order."""
+    together = subject.forecast()
+    backwards = subject.model.forecast(subject.contexts[::-1], subject.horizon).values[::-1].copy()
+    alone = [subject.model.forecast([one], subject.horizon).values for one in subject.contexts]
+    worst = max(relative(backwards, together), relative(np.concatenate(alone), together))
+    return Finding(11, "same seed, same forecast", worst, ROUNDING)
+
+
+def saving_keeps_the_forecast(subject: Subject) -> Finding:
+    """Law 12: saving and loading again gives the same forecast, bit for bit."""
+    model = subject.model
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        dtype = str(next(model.net.parameters()).dtype).removeprefix("torch.")
+        again = load(folder, str(model.device), dtype)
+        found = again.forecast(subject.contexts, subject.horizon).values
+    return Finding(12, "saving keeps the forecast", relative(found, subject.forecast()), EXACT)
+
+
+def equals_upstream(subject: Subject) -> Finding:
+    """Law 13: the untouched forecast equals the upstream library's."""
+    off = subject.model.deviation_from_upstream(subject.contexts, subject.horizon)
+    return Finding(13, "equals the upstream library", off, ROUNDING)

@@ -1,0 +1,131 @@
+"""The contract of a model: it forecasts, and it exposes its anatomy."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tsfm_probe.anatomy import Anatomy
+from tsfm_probe.data.series import Forecast
+from tsfm_probe.models.source import Source
+
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+class Model(ABC):
+    """A loaded forecaster. One subclass per family declares where things are.
+
+    name: how the user asked for it.
+    source: the folder it was loaded from, with revision and weight hash.
+    net: the network, in eval mode, eager.
+    anatomy: where its parts are.
+    """
+
+    family: ClassVar[str]
+    encoding_stacks: ClassVar[frozenset[str]]
+    """Stacks that run in `encode` alone: edits elsewhere may reuse an encoded state."""
+    draws_samples: ClassVar[bool]
+    """Whether a forecast depends on `seed` and `samples`."""
+    linear_readout: ClassVar[bool]
+    """Whether the readout is linear without a bias, so that effects sum to the prediction."""
+
+    def __init__(self, name: str, source: Source, net: Any, anatomy: Anatomy) -> None:
+        self.name = name
+        self.source = source
+        self.net = net
+        self.anatomy = anatomy
+
+    @property
+    @abstractmethod
+    def context_length(self) -> int:
+        """Most values of a context that the network reads."""
+
+    @property
+    def default_samples(self) -> int:
+        """Sample paths per forecast when none are asked for; 1 where nothing is drawn."""
+        return 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.net.parameters()).device
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the network has, shared ones counted once."""
+        return sum(weight.numel() for weight in self.net.parameters())
+
+    @abstractmethod
+    def encode(self, contexts: Sequence[np.ndarray]) -> Any:
+        """Everything of a forecast that depends on the contexts and `encoding_stacks` alone.
+
+        contexts: one [time] array per series, NaN where missing, of any lengths.
+        """
+
+    @abstractmethod
+    def decode(self, state: Any, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        """The forecast from what `encode` gave, which is left as it was.
+
+        samples: sample paths per series; 0 means `default_samples`; ignored where
+        `draws_samples` is False.
+        """
+
+    def forecast(
+        self, contexts: Sequence[np.ndarray], horizon: int, seed: int = 0, samples: int = 0
+    ) -> Forecast:
+        """Quantile forecasts [series, horizon, level] of any horizon, at levels 0.1 to 0.9.
+
+        Each depends on its own context, seed and samples alone (up to rounding): not on batch
+        size, neighbours or order.
+        """
+        return self.decode(self.encode(contexts), horizon, seed, samples)
+
+    @abstractmethod
+    def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
+        """The map from a part of the final stream to the prediction, before it is scaled back.
+
+        stream: [batch, time, d] the full final stream, at which the final norm's scale is frozen.
+        The map takes [batch, time, d] and gives the prediction as `anatomy.output` does.
+        """
+
+    @abstractmethod
+    def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
+        """Multiply-adds of one series' forecast in weight matrices, for an estimate of cost."""
+
+    @abstractmethod
+    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
+        """Largest difference from the upstream library's forecast, over the forecasts' scale.
+
+        Families that draw samples compare the most probable path, so that nothing is random.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write the network in the published format: config.json and model.safetensors."""
+        self.net.save_pretrained(folder)
+
+
+def left_padded(contexts: Sequence[np.ndarray], length: int) -> Tensor:
+    """Contexts as one batch [series, time], fp32: the last `length` values, NaN on the left."""
+    kept = [np.asarray(context, dtype=np.float64)[-length:] for context in contexts]
+    batch = np.full((len(kept), max(len(one) for one in kept)), np.nan, dtype=np.float32)
+    for row, one in zip(batch, kept, strict=True):
+        row[len(row) - len(one) :] = one
+    return torch.from_numpy(batch)
+
+
+def levels_of(values: Tensor, native: Sequence[float]) -> Forecast:
+    """A forecast at LEVELS from one [series, horizon, level] at a network's own levels.
+
+    Levels that the network does not have are interpolated linearly between its own; beyond the
+    outermost they are the outermost.
+    """
+    found = values.detach().cpu().double().numpy()
+    places = np.interp(LEVELS, native, np.arange(len(native)))
+    low = np.floor(np.round(places, 9)).astype(int)
+    share = np.round(places - low, 9)
+    high = np.minimum(low + 1, len(native) - 1)
+    return Forecast(found[..., low] * (1 - share) + found[..., high] * share, LEVELS)

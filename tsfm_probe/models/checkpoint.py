@@ -1,0 +1,89 @@
+"""Reading a published checkpoint into an upstream network, strictly."""
+
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from tsfm_probe.errors import ModelError, UsageError
+from tsfm_probe.models.source import Source
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    SafetensorError,
+)
+
+
+def read(network: Any, source: Source, device: str, dtype: str, optional: tuple[str, ...]) -> Any:
+    """The network with its published weights, in eval mode, eager.
+
+    network: an upstream class with `from_pretrained`. optional: ends of the names of weights that
+    may be missing because they are shared with others.
+    Raises ModelError that names missing, unexpected or misshapen weights; UsageError if CUDA is
+    asked for where there is none.
+    """
+    files = source.weight_files
+    place = _place(device)
+    try:
+        net, info = network.from_pretrained(
+            source.folder,
+            dtype=_dtype(place, dtype, source),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except UNREADABLE as error:
+        raise _unreadable(source, files[0].name, error) from error
+    _refuse_mismatch(source, info, optional)
+    return net.to(place).eval()
+
+
+def _unreadable(source: Source, file: str, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+    return ModelError(
+        f"the checkpoint in {source.folder} was to be read",
+        f"{file} or config.json is damaged or does not fit ({reason})",
+        "a folder in the published format",
+    )
+
+
+def _refuse_mismatch(source: Source, info: dict[str, Any], optional: tuple[str, ...]) -> None:
+    missing = sorted(key for key in info["missing_keys"] if not key.endswith(optional))
+    unexpected = sorted(info["unexpected_keys"])
+    misshapen = sorted(str(one[0]) for one in info.get("mismatched_keys", ()))
+    wrong = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    told = [
+        f"{len(keys)} weights {what} ({', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''})"
+        for what, keys in wrong.items()
+        if keys
+    ]
+    if told:
+        raise ModelError(
+            f"the checkpoint in {source.folder} was to be loaded strictly",
+            "; ".join(told),
+            "its weights must be those that its config.json describes",
+        )
+
+
+def _place(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(
+            f"device {device!r}", "this machine or this torch has no CUDA", "cpu, auto"
+        )
+    return torch.device(device)
+
+
+def _dtype(place: torch.device, dtype: str, source: Source) -> torch.dtype:
+    if dtype == "auto" and place.type == "cuda":
+        config = source.config()
+        dtype = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    return getattr(torch, "float32" if dtype == "auto" else dtype)

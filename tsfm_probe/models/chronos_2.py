@@ -1,0 +1,90 @@
+"""Chronos-2 (Ansari et al. 2025, arXiv 2510.15821): one stack with time and group attention."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from chronos.chronos2 import Chronos2Model, Chronos2Pipeline
+from einops import rearrange
+from torch import Tensor
+
+from tsfm_probe.address import Address
+from tsfm_probe.anatomy import Anatomy, Component, Stack
+from tsfm_probe.data.series import Forecast
+from tsfm_probe.models import checkpoint, t5
+from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of
+from tsfm_probe.models.source import Source
+
+
+class Chronos2(Model):
+    """A Chronos-2 checkpoint; every series is a group of its own.
+
+    Nothing is encoded ahead, since its one stack reads the context and the masked future together.
+    """
+
+    family = "chronos-2"
+    encoding_stacks = frozenset()
+    draws_samples = False
+    linear_readout = False
+
+    @classmethod
+    def load(cls, name: str, source: Source, device: str, dtype: str) -> "Chronos2":
+        """Read the checkpoint strictly; ModelError if it does not fit."""
+        net = checkpoint.read(Chronos2Model, source, device, dtype, ())
+        return cls(name, source, net, _anatomy(net))
+
+    @property
+    def context_length(self) -> int:
+        return self.net.chronos_config.context_length
+
+    def encode(self, contexts: Sequence[np.ndarray]) -> Tensor:
+        return left_padded(contexts, self.context_length)
+
+    def decode(self, state: Tensor, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        given = rearrange(state, "series time -> series 1 time")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "We recommend keeping prediction length")
+            found = self.upstream().predict(given, prediction_length=horizon, batch_size=len(given))
+        values = rearrange(found, "series 1 level time -> series time level")
+        return levels_of(values, self.net.chronos_config.quantiles)
+
+    def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
+        normed = t5.frozen_norm(self.net.encoder.final_layer_norm, stream)
+        return lambda part: self.net.output_patch_embedding(normed(part))
+
+    def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
+        patch = self.net.chronos_config.input_patch_size
+        tokens = -(-min(context, self.context_length) // patch) + 1 + -(-horizon // patch)
+        return float(self.parameters * tokens)
+
+    def upstream(self) -> Chronos2Pipeline:
+        """The upstream pipeline around the same network."""
+        return Chronos2Pipeline(self.net)
+
+    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
+        ours = self.forecast(contexts, horizon).values
+        given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in contexts]
+        theirs, _ = self.upstream().predict_quantiles(
+            given, prediction_length=horizon, quantile_levels=list(LEVELS)
+        )
+        expected = np.stack([one[0].numpy() for one in theirs])
+        return float(np.abs(ours - expected).max() / np.abs(expected).max())
+
+
+def _attentions(block: Any) -> dict[str, Any]:
+    return {"time": block.layer[0].self_attention, "group": block.layer[1].self_attention}
+
+
+def _anatomy(net: Any) -> Anatomy:
+    axes = {"time": "batch time d", "group": "time batch d"}
+    components = []
+    for layer, block in enumerate(net.encoder.block):
+        for part, attention in _attentions(block).items():
+            at = Address("encoder", layer, part)
+            components.append(t5.component(at, attention, axes[part]))
+        components.append(Component(Address("encoder", layer, "mlp"), block.layer[2].mlp.wo))
+    starts = tuple(block.layer[0].layer_norm for block in net.encoder.block)
+    stack = Stack("encoder", starts, net.encoder.final_layer_norm)
+    return Anatomy(components, [stack], net.output_patch_embedding)

@@ -1,0 +1,113 @@
+"""Chronos-Bolt: a T5 over patches that forecasts quantiles directly, from one decoder token."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from chronos.chronos_bolt import ChronosBoltModelForForecasting, ChronosBoltPipeline
+from einops import rearrange, repeat
+from torch import Tensor
+
+from tsfm_probe.data.series import Forecast
+from tsfm_probe.models import checkpoint, t5
+from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of
+from tsfm_probe.models.source import Source
+
+SHARED = ("embed_tokens.weight",)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Encoded contexts.
+
+    padded: [series, time]. hidden, embedded: [series, patch, d]. mask: [series, patch].
+    loc, scale: [series, 1] of the instance normalisation.
+    """
+
+    padded: Tensor
+    hidden: Tensor
+    embedded: Tensor
+    mask: Tensor
+    loc: Tensor
+    scale: Tensor
+
+
+class ChronosBolt(Model):
+    """A Chronos-Bolt checkpoint. Past the native length nine quantile paths are read again."""
+
+    family = "chronos-bolt"
+    encoding_stacks = frozenset({"encoder"})
+    draws_samples = False
+    linear_readout = False
+
+    @classmethod
+    def load(cls, name: str, source: Source, device: str, dtype: str) -> "ChronosBolt":
+        """Read the checkpoint strictly; ModelError if it does not fit."""
+        net = checkpoint.read(ChronosBoltModelForForecasting, source, device, dtype, SHARED)
+        parts = t5.anatomy(net.encoder, net.decoder, net.output_patch_embedding)
+        return cls(name, source, net, parts)
+
+    @property
+    def context_length(self) -> int:
+        return self.net.chronos_config.context_length
+
+    @torch.no_grad()
+    def encode(self, contexts: Sequence[np.ndarray]) -> Encoded:
+        return self._encode(left_padded(contexts, self.context_length).to(self.device))
+
+    def _encode(self, padded: Tensor) -> Encoded:
+        hidden, (loc, scale), embedded, mask = self.net.encode(context=padded)
+        return Encoded(padded, hidden, embedded, mask, loc, scale)
+
+    def _quantiles(self, state: Encoded) -> Tensor:
+        """Quantiles of the next native length: [series, level, time]."""
+        stream = self.net.decode(state.embedded, state.mask, state.hidden)
+        flat = self.net.output_patch_embedding(stream)[:, 0]
+        flat = self.net.instance_norm.inverse(flat, (state.loc, state.scale))
+        return rearrange(
+            flat, "series (level time) -> series level time", level=self.net.num_quantiles
+        )
+
+    @torch.no_grad()
+    def decode(self, state: Encoded, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        levels = self.net.chronos_config.quantiles
+        found = [self._quantiles(state)]
+        paths = repeat(state.padded, "series time -> series path time", path=len(levels))
+        while sum(one.shape[-1] for one in found) < horizon:
+            paths = torch.cat([paths, found[-1]], dim=-1)[..., -self.context_length :]
+            found.append(self._reread(paths))
+        values = torch.cat(found, dim=-1)[..., :horizon]
+        return levels_of(rearrange(values, "series level time -> series time level"), levels)
+
+    def _reread(self, paths: Tensor) -> Tensor:
+        """Quantiles [series, level, time] after paths [series, path, time], over all of them."""
+        flat = self._encode(rearrange(paths, "series path time -> (series path) time"))
+        pooled = rearrange(
+            self._quantiles(flat),
+            "(series path) level time -> series time (path level)",
+            path=paths.shape[1],
+        )
+        at = torch.tensor(self.net.chronos_config.quantiles, device=pooled.device)
+        values = torch.quantile(pooled.float(), at, dim=-1)
+        return rearrange(values, "level series time -> series level time")
+
+    def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
+        normed = t5.frozen_norm(self.net.decoder.final_layer_norm, stream)
+        return lambda part: self.net.output_patch_embedding(normed(part))
+
+    def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
+        patch = self.net.chronos_config.input_patch_size
+        tokens = -(-min(context, self.context_length) // patch) + 1
+        again = -(-horizon // self.net.chronos_config.prediction_length) - 1
+        return self.parameters * 0.5 * (tokens + 1) * (1 + again * len(LEVELS))
+
+    def upstream(self) -> ChronosBoltPipeline:
+        """The upstream pipeline around the same network."""
+        return ChronosBoltPipeline(self.net)
+
+    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
+        ours = self.forecast(contexts, horizon).values
+        given = left_padded(contexts, self.context_length)
+        theirs, _ = self.upstream().predict_quantiles(given, horizon, list(LEVELS))
+        return float(np.abs(ours - theirs.numpy()).max() / np.abs(theirs.numpy()).max())

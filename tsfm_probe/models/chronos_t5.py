@@ -1,0 +1,156 @@
+"""Chronos-T5 (Ansari et al. 2024, arXiv 2403.07815): a T5 over value bins that draws samples."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from chronos import ChronosConfig, ChronosPipeline
+from chronos.chronos import ChronosModel
+from einops import rearrange
+from torch import Tensor
+from transformers import T5ForConditionalGeneration
+
+from tsfm_probe.data.series import Forecast
+from tsfm_probe.models import checkpoint, t5
+from tsfm_probe.models.base import LEVELS, Model, left_padded
+from tsfm_probe.models.cached_decoder import CachedDecoder, output_scale, start_tokens
+from tsfm_probe.models.draws import inverse_cdf, uniforms
+from tsfm_probe.models.source import Source
+
+SHARED = ("embed_tokens.weight", "lm_head.weight")
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Encoded contexts.
+
+    contexts: as they were given. padded: [series, time] the same as one batch.
+    scale: [series]. hidden: [series, token, d]. mask: [series, token].
+    """
+
+    contexts: Sequence[np.ndarray]
+    padded: Tensor
+    scale: Tensor
+    hidden: Tensor
+    mask: Tensor
+
+
+class ChronosT5(Model):
+    """A Chronos-T5 checkpoint with a decoding loop of its own.
+
+    The encoder runs once per window, the samples of a series share its cross-attention states, and
+    tokens are drawn by inverse CDF, so that a forecast depends on nothing but its own context,
+    the seed and the numbers of samples and steps.
+    """
+
+    family = "chronos-t5"
+    encoding_stacks = frozenset({"encoder"})
+    draws_samples = True
+    linear_readout = True
+
+    @classmethod
+    def load(cls, name: str, source: Source, device: str, dtype: str) -> "ChronosT5":
+        """Read the checkpoint strictly; ModelError if it does not fit."""
+        net = checkpoint.read(T5ForConditionalGeneration, source, device, dtype, SHARED)
+        return cls(name, source, net, t5.anatomy(net.encoder, net.decoder, net.lm_head))
+
+    @property
+    def config(self) -> ChronosConfig:
+        """The forecasting part of config.json."""
+        return ChronosConfig(**self.net.config.chronos_config)
+
+    @property
+    def context_length(self) -> int:
+        return self.config.context_length
+
+    @property
+    def default_samples(self) -> int:
+        return self.config.num_samples
+
+    @torch.no_grad()
+    def encode(self, contexts: Sequence[np.ndarray]) -> Encoded:
+        return self._encode(contexts, left_padded(contexts, self.context_length))
+
+    def _encode(self, contexts: Sequence[np.ndarray], padded: Tensor) -> Encoded:
+        tokens, mask, scale = self.config.create_tokenizer().context_input_transform(padded)
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        hidden = self.net.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
+        return Encoded(contexts, padded, scale, hidden, mask)
+
+    @torch.no_grad()
+    def decode(self, state: Encoded, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        samples = samples or self.default_samples
+        uniform = uniforms(state.contexts, seed, samples, horizon)
+        config = self.config
+
+        def draw(logits: Tensor, step: int) -> Tensor:
+            chosen = uniform[:, :, step].reshape(-1).to(logits.device)
+            return inverse_cdf(logits, chosen, config.temperature, config.top_k, config.top_p)
+
+        paths = self._paths(state, horizon, samples, draw).double()
+        at = torch.tensor(LEVELS, dtype=paths.dtype)
+        values = torch.quantile(paths, at, dim=1)
+        return Forecast(rearrange(values, "level series time -> series time level").numpy(), LEVELS)
+
+    def _paths(
+        self, state: Encoded, horizon: int, samples: int, choose: Callable[[Tensor, int], Tensor]
+    ) -> Tensor:
+        """Sample paths [series, sample, horizon]; past the native length the median is read."""
+        tokenizer, native = self.config.create_tokenizer(), self.config.prediction_length
+        paths: list[Tensor] = []
+        for start in range(0, horizon, native):
+            if start:
+                known = torch.cat([state.padded, paths[-1].median(dim=1).values], dim=-1)
+                state = self._encode(state.contexts, known[:, -self.context_length :])
+            steps = min(native, horizon - start)
+            tokens = self._tokens(state, steps, samples, start, choose)
+            paths.append(tokenizer.output_transform(tokens.cpu(), state.scale))
+        return torch.cat(paths, dim=-1)
+
+    def _tokens(
+        self,
+        state: Encoded,
+        steps: int,
+        samples: int,
+        start: int,
+        choose: Callable[[Tensor, int], Tensor],
+    ) -> Tensor:
+        """Tokens [series, sample, step]; the end token cannot be chosen, as upstream has it."""
+        decoder = CachedDecoder(self.net, state.hidden, state.mask, samples, steps)
+        chosen = [start_tokens(self.net, len(state.hidden), samples)]
+        for step in range(steps):
+            logits = decoder.step(chosen[-1]).float()
+            logits[:, self.config.eos_token_id] = -torch.inf
+            chosen.append(choose(logits, start + step))
+        tokens = torch.stack(chosen[1:], dim=-1)
+        return rearrange(tokens, "(series sample) step -> series sample step", sample=samples)
+
+    def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
+        normed = t5.frozen_norm(self.net.decoder.final_layer_norm, stream)
+        return lambda part: self.net.lm_head(normed(part) * output_scale(self.net))
+
+    def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
+        tokens = min(context, self.context_length) + 1
+        cross = 2 * self.net.config.num_decoder_layers * self.net.config.d_model
+        cross *= self.net.config.num_heads * self.net.config.d_kv
+        decoder = _weights(self.net.decoder.block) - cross + self.net.lm_head.weight.numel()
+        encoder = _weights(self.net.encoder.block) + cross
+        rounds = -(-horizon // self.config.prediction_length)
+        return encoder * tokens * rounds + decoder * horizon * (samples or self.default_samples)
+
+    def upstream(self) -> ChronosPipeline:
+        """The upstream pipeline around the same network."""
+        return ChronosPipeline(self.config.create_tokenizer(), ChronosModel(self.config, self.net))
+
+    @torch.no_grad()
+    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
+        ours = self._paths(self.encode(contexts), horizon, 1, lambda logits, _: logits.argmax(-1))
+        given = left_padded(contexts, self.context_length)
+        theirs = self.upstream().predict(given, horizon, num_samples=1, top_k=1)
+        return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def _weights(module: Any) -> int:
+    return sum(weight.numel() for weight in module.parameters())

@@ -1,0 +1,1 @@
+"""Changing and watching a running network: the only place with hooks."""

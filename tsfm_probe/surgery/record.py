@@ -1,0 +1,85 @@
+"""Watching what parts of a network write, for as long as a `with` block is open."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from tsfm_probe.address import Address
+from tsfm_probe.anatomy import Anatomy, Component
+from tsfm_probe.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What was recorded, one tensor for each time that a module ran, in order.
+
+    parts: by address, [batch, time, d] of a part's write or [batch, time, head_dim] of a head's
+    slice of the input of the output projection.
+    streams: by (stack, layer), the stream [batch, time, d] that enters the layer; the number of
+    layers stands for the stream that leaves the last one.
+    output: the prediction before it is scaled back, as the network lays it out.
+    """
+
+    parts: dict[Address, list[Tensor]] = field(default_factory=dict)
+    streams: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict)
+    output: list[Tensor] = field(default_factory=list)
+
+
+@contextmanager
+def recorded(
+    anatomy: Anatomy,
+    addresses: Sequence[Address] = (),
+    streams: Sequence[str] = (),
+    output: bool = False,
+) -> Iterator[Record]:
+    """Record the given parts and heads, residual streams and the prediction of each forward pass.
+
+    Only what is asked for is kept; tensors are copies, detached unless gradients are on.
+    Raises UsageError if an address or a stack does not exist.
+    """
+    record = Record()
+    with ExitStack() as hooks:
+        for at in addresses:
+            keep = record.parts.setdefault(at, [])
+            hooks.callback(_watch_part(anatomy[at], at, keep).remove)
+        for name in streams:
+            if name not in anatomy.stacks:
+                raise UsageError(f"no stack {name!r}", allowed=", ".join(anatomy.stacks))
+            stack = anatomy.stacks[name]
+            for layer, module in enumerate((*stack.starts, stack.end)):
+                keep = record.streams.setdefault((name, layer), [])
+                hooks.callback(module.register_forward_pre_hook(_input_to(keep)).remove)
+        if output:
+            hooks.callback(anatomy.output.register_forward_hook(_output_to(record.output)).remove)
+        yield record
+
+
+def _watch_part(component: Component, at: Address, keep: list[Tensor]) -> Any:
+    pattern = f"{component.axes} -> batch time d"
+    if at.head is None:
+        return component.write.register_forward_hook(_output_to(keep, pattern))
+    assert component.mix is not None  # an address with a head was found in the anatomy
+    return component.mix.register_forward_pre_hook(
+        _input_to(keep, pattern, component.columns(at.head))
+    )
+
+
+def _input_to(
+    keep: list[Tensor], pattern: str = "", columns: slice = slice(None)
+) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        value = rearrange(inputs[0], pattern) if pattern else inputs[0]
+        keep.append(value[..., columns].clone())
+
+    return hook
+
+
+def _output_to(keep: list[Tensor], pattern: str = "") -> Callable[[nn.Module, Any, Tensor], None]:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        keep.append((rearrange(output, pattern) if pattern else output).clone())
+
+    return hook
