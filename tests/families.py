@@ -14,7 +14,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 CHRONOS_2_LEVELS = [0.01, 0.05, *[round(0.05 * one, 2) for one in range(2, 19)], 0.95, 0.99]
-SHAPE = {"d_model": 24, "d_kv": 8, "d_ff": 32, "num_layers": 3, "num_heads": 4, "dropout_rate": 0.1}
+SHAPE = {"d_model": 24, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 4, "dropout_rate": 0.1}
 
 
 def chronos_t5(**shape: int) -> Any:

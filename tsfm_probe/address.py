@@ -8,7 +8,8 @@ from functools import total_ordering
 
 from tsfm_probe.errors import UsageError, nearest
 
-PATTERN = re.compile(r"([a-z][a-z0-9_]*)\.(\d+)\.([a-z][a-z0-9_]*)(?:\.(\d+))?")
+PATTERN = re.compile(r"([a-z][a-z0-9_]*)\.([0-9]{1,9})\.([a-z][a-z0-9_]*)(?:\.([0-9]{1,9}))?")
+SPAN = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 
 @total_ordering
@@ -31,7 +32,9 @@ class Address:
         whole = f"{self.stack}.{self.layer}.{self.part}"
         return whole if self.head is None else f"{whole}.{self.head}"
 
-    def __lt__(self, other: "Address") -> bool:
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Address):
+            return NotImplemented
         return self._order < other._order
 
     @property
@@ -69,6 +72,8 @@ def matching(pattern: str, addresses: Sequence[Address]) -> tuple[Address, ...]:
     with fewer fields than an address matches everything below it. Several patterns are separated
     by commas or spaces. UsageError, with the nearest names, if one of them matches nothing.
     """
+    if not addresses:
+        raise UsageError(f"parts matching {pattern!r} were asked for", "this model has no parts")
     kept: set[Address] = set()
     for one in split_patterns(pattern):
         found = {address for address in addresses if _fits(one.split("."), str(address).split("."))}
@@ -106,7 +111,7 @@ def _fits(pattern: list[str], fields: list[str]) -> bool:
 def _field_fits(pattern: str, field: str) -> bool:
     if pattern.startswith("{") and pattern.endswith("}"):
         return any(_field_fits(one.strip(), field) for one in pattern[1:-1].split(","))
-    span = re.fullmatch(r"(\d+)-(\d+)", pattern)
+    span = SPAN.fullmatch(pattern)
     if span and field.isdigit():
         return int(span[1]) <= int(field) <= int(span[2])
     return fnmatchcase(field, pattern)

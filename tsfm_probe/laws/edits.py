@@ -20,10 +20,10 @@ from tsfm_probe.surgery.record import recorded
 def no_edit_no_change(subject: Subject) -> Finding:
     """Law 1: without an edit nothing changes, bit for bit, also while everything is watched."""
     anatomy = subject.model.anatomy
-    plain = subject.model.forecast(subject.contexts, subject.horizon).values
+    plain = subject.model.forecast(subject.contexts, subject.horizon, samples=SAMPLES).values
     every = (*anatomy.parts, *anatomy.heads)
     with edited(anatomy, ()), recorded(anatomy, every, tuple(anatomy.stacks), True):
-        watched = subject.model.forecast(subject.contexts, subject.horizon).values
+        watched = subject.forecast()
     return Finding(1, "no edit, no change", float(np.abs(plain - watched).max()), EXACT)
 
 

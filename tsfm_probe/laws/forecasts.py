@@ -1,5 +1,6 @@
 """Laws 11 to 13: a forecast is repeatable, survives saving, and is the upstream library's."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +13,8 @@ from tsfm_probe.models import load
 def same_seed_same_forecast(subject: Subject) -> Finding:
     """Law 11: a forecast depends on its context and seed, not on batch size or order."""
     together = subject.forecast()
-    backwards = subject.model.forecast(subject.contexts[::-1], subject.horizon).values[::-1].copy()
-    alone = [subject.model.forecast([one], subject.horizon).values for one in subject.contexts]
+    backwards = replace(subject, contexts=subject.contexts[::-1]).forecast()[::-1].copy()
+    alone = [replace(subject, contexts=[one]).forecast() for one in subject.contexts]
     worst = max(relative(backwards, together), relative(np.concatenate(alone), together))
     return Finding(11, "same seed, same forecast", worst, ROUNDING)
 
@@ -25,7 +26,7 @@ def saving_keeps_the_forecast(subject: Subject) -> Finding:
         model.save(Path(folder))
         dtype = str(next(model.net.parameters()).dtype).removeprefix("torch.")
         again = load(folder, str(model.device), dtype)
-        found = again.forecast(subject.contexts, subject.horizon).values
+        found = replace(subject, model=again).forecast()
     return Finding(12, "saving keeps the forecast", relative(found, subject.forecast()), EXACT)
 
 

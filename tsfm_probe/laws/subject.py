@@ -14,6 +14,7 @@ from tsfm_probe.surgery.edit import Edit, edited
 from tsfm_probe.surgery.record import Record, recorded
 
 EXACT, ROUNDING = 0.0, 1e-5
+SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Subject:
     def forecast(self, *edits: Edit) -> np.ndarray:
         """The forecast under these edits."""
         with edited(self.model.anatomy, edits):
-            return self.model.forecast(self.contexts, self.horizon).values
+            return self.model.forecast(self.contexts, self.horizon, samples=SAMPLES).values
 
     def record(
         self,
@@ -60,7 +61,7 @@ class Subject:
         """What is recorded of one forecast under these edits."""
         anatomy = self.model.anatomy
         with edited(anatomy, edits), recorded(anatomy, addresses, streams, output) as record:
-            self.model.forecast(self.contexts, horizon or self.horizon)
+            self.model.forecast(self.contexts, horizon or self.horizon, samples=SAMPLES)
         return record
 
     def output(self, *edits: Edit) -> Tensor:

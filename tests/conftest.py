@@ -1,0 +1,42 @@
+"""Fixtures that several tests share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.families import write_checkpoint
+from tsfm_probe.models import load
+from tsfm_probe.models.base import Model
+
+REPOSITORY = Path(__file__).parent.parent
+BESIDE = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a family's tiny random checkpoint, written once."""
+    made: dict[str, Path] = {}
+
+    def checkpoint(family: str) -> Path:
+        if family not in made:
+            made[family] = write_checkpoint(family, tmp_path_factory.mktemp("tiny") / family)
+        return made[family]
+
+    return checkpoint
+
+
+@pytest.fixture
+def tiny(checkpoints: Callable[[str], Path]) -> Callable[[str], Model]:
+    """A freshly loaded tiny random model of a family."""
+    return lambda family: load(str(checkpoints(family)), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real series; skips where there is none."""
+    folder = Path(os.environ.get("TSFM_PROBE_DATA", BESIDE))
+    if not (folder / "datasets.json").is_file():
+        pytest.skip("no folder of real series (set TSFM_PROBE_DATA)")
+    return folder

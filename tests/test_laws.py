@@ -1,0 +1,263 @@
+"""The laws hold on every family, and each kills the mutant that is made for it."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.families import NETWORKS, contexts
+from tsfm_probe.address import Address
+from tsfm_probe.anatomy import Anatomy, Component
+from tsfm_probe.laws import LAWS, Finding, check, edits, forecasts, sums
+from tsfm_probe.laws.subject import Subject
+from tsfm_probe.models.base import Model
+from tsfm_probe.surgery import edit, record
+
+Tiny = Callable[[str], Model]
+HORIZON = 9
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.filterwarnings("ignore:We recommend keeping prediction length")
+def test_every_law_holds(family: str, tiny: Tiny) -> None:
+    findings = list(check(tiny(family), contexts(), HORIZON))
+    assert [one.number for one in findings] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13]
+    assert [one for one in findings if not one.holds] == []
+
+
+def deviation(law: Callable[[Subject], Finding], model: Model) -> Finding:
+    return law(Subject(model, contexts(), HORIZON))
+
+
+def rebuilt(model: Model, change: Callable[[Component], Component]) -> None:
+    """Replace the components of a model's anatomy by changed ones."""
+    old = model.anatomy
+    parts = [change(old[at]) for at in old.parts]
+    model.anatomy = Anatomy(parts, list(old.stacks.values()), old.output)
+
+
+def attention(component: Component, **fields: Any) -> Component:
+    kept = {
+        name: getattr(component, name)
+        for name in ("at", "write", "mix", "heads", "projections", "axes")
+    }
+    return Component(**(kept | fields))
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_1_kills_a_watcher_that_writes(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writes(keep: list[torch.Tensor], pattern: str = "") -> Callable[..., None]:
+        return lambda module, inputs, output: output.mul_(1.01)
+
+    monkeypatch.setattr(record, "_output_to", writes)
+    assert not deviation(edits.no_edit_no_change, tiny(family)).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_2_kills_an_edit_that_does_not_arrive(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit._Replace, "_replaced", lambda self, value: value)
+    assert not deviation(edits.every_edit_reaches, tiny(family)).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_3_kills_a_hook_that_stays_after_an_error(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def leaking(anatomy: Anatomy, asked: Any) -> Any:
+        handles = [edit._Replace(anatomy[one.at], (one,)).place() for one in asked]
+        yield
+        for handle in handles:  # not reached after an error
+            handle.remove()
+
+    monkeypatch.setattr(edits, "edited", leaking)
+    assert not deviation(edits.no_hook_outlives, tiny(family)).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_4_kills_a_head_that_is_left_out(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+
+    def narrow(component: Component) -> Component:
+        one = attention(component)
+        object.__setattr__(one, "columns", lambda head: slice(head * 7, head * 7 + 7))
+        return one
+
+    changed = [narrow(model.anatomy[at]) for at in model.anatomy.parts]
+    model.anatomy = Anatomy(changed, list(model.anatomy.stacks.values()), model.anatomy.output)
+    assert not deviation(edits.all_heads_are_the_attention, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_5_kills_a_forgotten_part(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+    old = model.anatomy
+    kept = [old[at] for at in old.parts if at.part != "mlp" or at.layer != 1]
+    model.anatomy = Anatomy(kept, list(old.stacks.values()), old.output)
+    assert not deviation(edits.all_parts_are_the_layer, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_6_kills_a_write_read_at_the_wrong_place(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+    mlp = model.anatomy[Address("encoder", 0, "mlp")].write
+
+    def misplaced(one: Component) -> Component:
+        return attention(one, write=mlp) if one.at == Address("encoder", 1, "mlp") else one
+
+    rebuilt(model, misplaced)
+    assert not deviation(sums.writes_sum_to_the_stream, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_7_kills_shares_from_strided_columns(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strided(self: Component, mixed: torch.Tensor, head: int) -> torch.Tensor:
+        assert self.mix is not None
+        return mixed @ self.mix.weight[:, head :: self.heads].T
+
+    monkeypatch.setattr(Component, "share", strided)
+    assert not deviation(sums.shares_sum_to_the_write, tiny(family)).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_8_kills_a_norm_that_is_computed_anew(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+    norm, output = model.anatomy.reads.end, model.anatomy.output
+    scale = getattr(model.net.config, "d_model", 1) ** -0.5 if family == "chronos-t5" else 1.0
+    model.readout = lambda stream: (
+        lambda part: output(norm(part * 0.5 + stream * 0.0) * scale * 0.5)
+    )
+    assert not deviation(sums.effects_sum_to_the_prediction, model).holds
+
+
+def test_law_8_needs_the_norm_frozen_for_effects_to_sum(tiny: Tiny) -> None:
+    model = tiny("chronos-t5")
+    norm, scale = model.anatomy.reads.end, model.net.config.d_model**-0.5
+    model.readout = lambda stream: lambda part: model.net.lm_head(norm(part) * scale)
+    found = deviation(sums.effects_sum_to_the_prediction, model)
+    assert found.deviation > 0.1
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_9_kills_strided_rows(family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Component,
+        "rows",
+        lambda self, name, head: self.projections[name].weight[head :: self.heads],
+    )
+    assert not deviation(sums.weights_belong_to_their_head, tiny(family)).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_9_head_weights_reproduce_q_k_and_v_on_real_input(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+    seen: dict[tuple[Address, str], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def keep(at: Address, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+            seen.setdefault((at, name), (inputs[0].detach(), output.detach()))
+
+        return hook
+
+    for at in model.anatomy.parts:
+        for name, linear in model.anatomy[at].projections.items():
+            linear.register_forward_hook(keep(at, name))
+    model.forecast(contexts(), 1)
+    assert len(seen) == 3 * sum(model.anatomy[at].heads > 0 for at in model.anatomy.parts)
+    for (at, name), (given, made) in seen.items():
+        size = model.anatomy[at].head_dim
+        for head in range(model.anatomy[at].heads):
+            weights = model.anatomy.head_weights(Address(at.stack, at.layer, at.part, head))
+            expected = made[..., head * size : (head + 1) * size]
+            found = given @ getattr(weights, name).T
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_11_kills_randomness_that_depends_on_the_batch(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(family)
+    whole = type(model).decode
+
+    def batch_dependent(self: Model, state: Any, *args: Any) -> Any:
+        found = whole(self, state, *args)
+        return type(found)(found.values * (1 + 1e-3 * len(found.values)), found.levels)
+
+    monkeypatch.setattr(type(model), "decode", batch_dependent)
+    assert not deviation(forecasts.same_seed_same_forecast, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_12_kills_a_weight_that_is_not_saved(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(family)
+    whole = type(model).save
+
+    def forgetful(self: Model, folder: Any) -> None:
+        with torch.no_grad():
+            self.anatomy[self.anatomy.parts[0]].write.weight[0, 0] += 1.0
+            whole(self, folder)
+            self.anatomy[self.anatomy.parts[0]].write.weight[0, 0] -= 1.0
+
+    monkeypatch.setattr(type(model), "save", forgetful)
+    assert not deviation(forecasts.saving_keeps_the_forecast, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.filterwarnings("ignore:We recommend keeping prediction length")
+def test_law_13_kills_a_context_that_is_cut_short(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(family)
+    whole = type(model).encode
+    monkeypatch.setattr(
+        type(model), "encode", lambda self, given: whole(self, [one[-12:] for one in given])
+    )
+    assert not deviation(forecasts.equals_upstream, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_5_a_layer_without_its_parts_is_a_network_without_the_layer(
+    family: str, tiny: Tiny
+) -> None:
+    """Deleting the block by hand (its position bias moved on) forecasts the same."""
+    whole = tiny(family)
+    for name, parts in whole.anatomy.layers.items():
+        stack, layer = name.split(".")
+        with edit.edited(whole.anatomy, [edit.Edit(at) for at in parts]):
+            ablated = whole.forecast(contexts(), HORIZON).values
+        cut = tiny(family)
+        blocks = getattr(cut.net, stack).block
+        if int(layer) == 0:
+            _move_position_bias(blocks)
+        del blocks[int(layer)]
+        np.testing.assert_allclose(cut.forecast(contexts(), HORIZON).values, ablated, rtol=1e-5)
+
+
+def _move_position_bias(blocks: Any) -> None:
+    first, second = (block.layer[0] for block in blocks[:2])
+    if "SelfAttention" in dict(first.named_children()) and hasattr(
+        first.SelfAttention, "relative_attention_bias"
+    ):
+        second.SelfAttention.relative_attention_bias = first.SelfAttention.relative_attention_bias
+        second.SelfAttention.has_relative_attention_bias = True
+
+
+def test_every_law_has_a_mutant() -> None:
+    """Each law above is named by a test that kills something."""
+    killed = {int(name.split("_")[2]) for name in globals() if "_kills_" in name}
+    numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13}
+    assert killed == numbers
+    assert len(LAWS) == len(numbers)

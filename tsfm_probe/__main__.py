@@ -1,0 +1,5 @@
+"""Run the command line with `python -m tsfm_probe`."""
+
+from tsfm_probe.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""What a run came from: versions, hashes, machine and command, as text for run.json."""
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from tsfm_probe import __version__
+from tsfm_probe.data.dataset import Dataset
+from tsfm_probe.models.base import Model
+from tsfm_probe.probes.ablation import Job, about
+
+PACKAGES = ("torch", "transformers", "chronos-forecasting", "numpy", "gluonts")
+
+
+def identity(job: Job, data: Dataset) -> dict[str, str]:
+    """What must be equal for a run to be continued: everything that its numbers depend on."""
+    first = next(job.model.net.parameters())
+    return about(job) | {
+        "probe": "ablate",
+        "tsfm_probe": __version__,
+        "weight_hash": job.model.source.weight_hash(),
+        "config_hash": _hash(json.dumps(job.model.source.config(), sort_keys=True)),
+        "data_hash": data.hash,
+        "dtype": str(first.dtype).removeprefix("torch."),
+    }
+
+
+def origin(model: Model, data: Dataset) -> dict[str, str]:
+    """What else a reader wants to know of a run."""
+    versions = ", ".join(f"{one} {version(one)}" for one in PACKAGES)
+    return {
+        "data": data.name,
+        "command": shlex.join(["tsfm-probe", *sys.argv[1:]]),
+        "origin": model.source.origin,
+        "revision": model.source.revision or "none",
+        "parameters": str(model.parameters),
+        "versions": f"tsfm-probe {__version__}, Python {platform.python_version()}, {versions}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"{model.device.type}",
+    }
+
+
+def short_name(job: Job, data: Dataset, identity: Mapping[str, str]) -> str:
+    """The name of a run's folder: the same for the same run."""
+    model = job.model.name.rstrip("/").rsplit("/", 1)[-1]
+    unique = _hash(json.dumps(dict(identity), sort_keys=True))[:8]
+    return "-".join(_readable(one) for one in (model, data.name, job.setting.by, unique))
+
+
+def _readable(text: str) -> str:
+    return "".join(one if one.isalnum() or one in "._-" else "_" for one in text)[:40].strip(".")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,92 @@
+"""Evaluation windows: the last stretches of each series, each to be forecast from before it."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from pandas.tseries.frequencies import to_offset
+
+from tsfm_probe.data.dataset import Skipped, counted
+from tsfm_probe.data.frequency import frequency, season
+from tsfm_probe.data.series import Series, Window
+from tsfm_probe.errors import DataError, UsageError
+
+
+def windows(
+    series: Iterable[Series],
+    horizon: int,
+    *,
+    context: int,
+    count: int = 1,
+    least: int | None = None,
+) -> tuple[tuple[Window, ...], tuple[Skipped, ...]]:
+    """Rolling windows from the end of each series, the next one `horizon` steps earlier.
+
+    horizon: steps to forecast.
+    context: how many of the last values before the target a model sees at most.
+    count: windows per series at most; a shorter series gives fewer.
+    least: values that must stand before a target; by default `horizon`. Give the context here
+        where the user asked for that very context.
+
+    A window without any value in its target, or in the context it sees, is left out; the numbers
+    of the others stay as they are. Returns the windows, in the order of the series and the
+    earliest first, and what was left out: series that are too short, and how many windows of a
+    series lack values. UsageError if an argument is below 1, DataError if no window is left.
+    """
+    least = horizon if least is None else least
+    for name, number in (
+        ("horizon", horizon),
+        ("context", context),
+        ("count", count),
+        ("least", least),
+    ):
+        if number < 1:
+            raise UsageError(f"{name} {number} was asked for", allowed=f"{name} must be at least 1")
+    kept: list[Window] = []
+    skipped: list[Skipped] = []
+    for one in series:
+        fitting = _fitting(one, horizon, context, count, least)
+        filled = [window for window in fitting if _has_values(window)]
+        kept.extend(filled)
+        if not fitting:
+            found = f"{len(one.values)} values, needs {least + horizon}"
+            reason = f"too short: {found} for context {context} and horizon {horizon}"
+            skipped.append(Skipped(one.name, reason))
+        elif len(filled) < len(fitting):
+            left_out = f"{len(fitting) - len(filled)} of {len(fitting)} windows"
+            reason = f"windows without values: {left_out} have none in the target or the context"
+            skipped.append(Skipped(one.name, reason))
+    if not kept:
+        raise DataError(
+            f"no window of context {context} and horizon {horizon}",
+            counted(skipped) or "no series was given",
+            "give a shorter horizon or context",
+        )
+    return tuple(kept), tuple(skipped)
+
+
+def _fitting(series: Series, horizon: int, context: int, count: int, least: int) -> list[Window]:
+    """The windows that fit into a series, the earliest first."""
+    length = len(series.values)
+    number = min(count, max(0, (length - least) // horizon))
+    if number == 0:
+        return []
+    steps = season(series.freq)
+    offset = to_offset(frequency(series.freq))
+    origins = [length - back * horizon for back in range(number, 0, -1)]
+    return [
+        Window(
+            series=series.name,
+            index=index,
+            history=series.values[:origin],
+            context=context,
+            target=series.values[origin : origin + horizon],
+            season=steps,
+            start=series.start + origin * offset,
+            freq=series.freq,
+        )
+        for index, origin in enumerate(origins)
+    ]
+
+
+def _has_values(window: Window) -> bool:
+    return not (np.isnan(window.target).all() or np.isnan(window.seen).all())

@@ -1,0 +1,1 @@
+"""Experiments on a model: each runs a plan into a Table."""

@@ -1,0 +1,191 @@
+"""The ablation sweep: what each head, part or layer is worth to the forecast."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from tsfm_probe.data.dataset import Dataset, Skipped
+from tsfm_probe.data.series import Series, Window
+from tsfm_probe.data.windows import windows
+from tsfm_probe.errors import UsageError
+from tsfm_probe.metrics import measure
+from tsfm_probe.models.base import LEVELS, Model
+from tsfm_probe.probes.fills import METHODS
+from tsfm_probe.probes.sweep import Sweep
+from tsfm_probe.run_folder import RunFolder
+from tsfm_probe.surgery.plan import BY, Plan, Trial
+from tsfm_probe.table import COLUMNS, Table
+
+UNTOUCHED = Trial("untouched", "untouched", ())
+AGAINST_UNTOUCHED = {"spearman": 1.0, "nrmse": 0.0}
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an ablation run does; everything that its numbers depend on besides model and data.
+
+    by: "head", "part" or "layer". only: a pattern of addresses, "" for all. method: "zero",
+    "mean" or "resample". horizon: steps. windows: per series at most. context: values that the
+    model sees, 0 for as many as it can read. samples: paths of a sampling family, 0 for the
+    checkpoint's own number. seed: of samples, controls and resampling. limit: series at most,
+    0 for all. Raises UsageError if one is out of its range.
+    """
+
+    by: str = "head"
+    only: str = ""
+    method: str = "zero"
+    horizon: int = 24
+    windows: int = 4
+    context: int = 0
+    samples: int = 0
+    seed: int = 0
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("by", BY), ("method", METHODS)):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} {getattr(self, name)!r}", allowed=", ".join(allowed))
+        least = {"horizon": 1, "windows": 1, "context": 0, "samples": 0, "seed": 0, "limit": 0}
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise UsageError(f"{name} {getattr(self, name)}", allowed=f"{smallest} or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A model, the windows it is tried on and the trials: all that a run needs, nothing run yet."""
+
+    model: Model
+    setting: Setting
+    windows: tuple[Window, ...]
+    skipped: tuple[Skipped, ...]
+    plan: Plan
+
+    @classmethod
+    def of(cls, model: Model, series: Iterable[Series], setting: Setting) -> "Job":
+        """Cut windows and list trials; UsageError or DataError if nothing is left to do."""
+        chosen = list(series)[: setting.limit or None]
+        length = setting.context or model.context_length
+        if length > model.context_length:
+            raise UsageError(
+                f"context {length}", allowed=f"{model.name} reads {model.context_length} at most"
+            )
+        least = setting.context or None
+        kept, skipped = windows(
+            chosen, setting.horizon, context=length, count=setting.windows, least=least
+        )
+        noise, random = (2 if model.draws_samples else 1), 3
+        plan = Plan.each(model.anatomy, setting.by, setting.only)
+        plan = plan.with_controls(model.anatomy, noise, random, setting.seed)
+        return cls(model, setting, kept, skipped, plan)
+
+    def sweep(self, batch_size: int = 0) -> Sweep:
+        """The forecaster of this job's windows."""
+        asked = self.setting
+        return Sweep(
+            self.model,
+            self.windows,
+            asked.horizon,
+            asked.method,
+            asked.seed,
+            asked.samples,
+            batch_size,
+        )
+
+    def multiply_adds(self) -> float:
+        """Multiply-adds in weight matrices of the whole run, as an estimate of its cost."""
+        asked = self.setting
+        lengths = [len(window.seen) for window in self.windows]
+        one = sum(self.model.multiply_adds(size, asked.horizon, asked.samples) for size in lengths)
+        return one * (len(self.plan) + 1)
+
+
+def ablate(
+    model: Model,
+    series: Iterable[Series] | Dataset,
+    *,
+    by: str = "head",
+    only: str = "",
+    method: str = "zero",
+    horizon: int = 24,
+    windows: int = 4,
+    context: int = 0,
+    samples: int = 0,
+    seed: int = 0,
+    limit: int = 0,
+    batch_size: int = 0,
+) -> Table:
+    """Ablate each head, part or layer in turn and measure what it does to the forecasts.
+
+    The arguments are those of Setting; batch_size 0 chooses one. Every trial is paired with the
+    untouched model on the same windows and the same random numbers; the last trials are controls.
+    """
+    chosen = series.series if isinstance(series, Dataset) else series
+    setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit)
+    job = Job.of(model, chosen, setting)
+    sweep = job.sweep(batch_size)
+    base = sweep.forecasts(UNTOUCHED)
+    frames = [rows(job, trial, sweep.forecasts(trial), base) for trial in job.plan]
+    return Table(pd.concat(frames, ignore_index=True), about(job))
+
+
+def run(
+    job: Job,
+    folder: RunFolder,
+    facts: Mapping[str, str],
+    batch_size: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """The same into a run folder: trials that are done there are not run again.
+
+    facts: what the table is to say of itself. progress: told (done, all, name of the next trial).
+    """
+    done = folder.done(job.plan.names)
+    left = [trial for trial in job.plan if trial.name not in done]
+    if left:
+        sweep = job.sweep(batch_size)
+        base = sweep.forecasts(UNTOUCHED)
+        for number, trial in enumerate(left, len(job.plan) - len(left)):
+            if progress:
+                progress(number, len(job.plan), trial.name)
+            folder.write(trial.name, rows(job, trial, sweep.forecasts(trial), base))
+    if progress:
+        progress(len(job.plan), len(job.plan), "done")
+    return folder.table(job.plan.names, facts)
+
+
+def about(job: Job) -> dict[str, str]:
+    """What the numbers of a job belong to, as text."""
+    found = {"model": job.model.name, "family": job.model.family}
+    found |= {name: str(value) for name, value in asdict(job.setting).items()}
+    found["context"] = str(job.setting.context or job.model.context_length)
+    drawn = job.setting.samples or job.model.default_samples
+    found["samples"] = str(drawn) if job.model.draws_samples else "none are drawn"
+    found["limit"] = str(job.setting.limit or "all series")
+    found["only"] = job.setting.only or "everything"
+    return found
+
+
+def rows(job: Job, trial: Trial, found: np.ndarray, base: np.ndarray) -> pd.DataFrame:
+    """The table's rows of one trial, from forecasts [window, horizon, level]."""
+    made = []
+    for window, edited, untouched in zip(job.windows, found, base, strict=True):
+        values = measure(window, edited, LEVELS, untouched)
+        bases = measure(window, untouched, LEVELS, untouched) | AGAINST_UNTOUCHED
+        made += [
+            (
+                job.model.name,
+                trial.kind,
+                trial.name,
+                window.series,
+                window.index,
+                metric,
+                value,
+                bases[metric],
+            )
+            for metric, value in values.items()
+        ]
+    return pd.DataFrame(made, columns=list(COLUMNS))

@@ -1,0 +1,1 @@
+"""Reports: one table drawn as a page and as pictures."""
