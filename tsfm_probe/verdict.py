@@ -33,7 +33,7 @@ def answer(
     """Judge every trial by every metric: one row per (kind, trial, metric), as they appear.
 
     ratio, low, high: ratio of geometric means over windows, trial over untouched, and its 95 %
-    percentile bootstrap interval over series. A window is excluded, and counted as such, if value
+    bootstrap interval over series (see bootstrap.judged). A window is excluded, and counted as such, if value
     or base is not finite or only one of them is zero; if both are zero its ratio is 1.
     mean: arithmetic mean of the finite values; the one number for metrics that compare with the
     untouched forecast (spearman, nrmse), which get no ratio and the verdict "".
@@ -225,7 +225,9 @@ def _cautions(frame: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
     if series == 1:
         lines.append("With a single series there is no interval, so every verdict is uncertain.")
     elif series < FEW:
-        lines.append(f"With only {series} series the intervals are too narrow: take {FEW} or more.")
+        lines.append(
+            f"With only {series} series the intervals are wide and rough: take {FEW} or more."
+        )
     excluded = max(row.excluded for row in rows)
     if excluded:
         windows = _number(excluded, "window")

@@ -61,7 +61,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold_pp < float("inf"):
-            raise UsageError(f"--threshold-pp {self.threshold_pp}", allowed="0 or more")
+            raise UsageError(f"--threshold-pp {self.threshold_pp}", allowed="allowed is 0 or more")
 
 
 def prepare(asked: Request, terminal: Terminal) -> tuple[Job, Dataset]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import transformers
+from huggingface_hub.utils import disable_progress_bars
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
@@ -17,6 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from tsfm_probe.probes.ablation import Progress as Report
+
+PIPED = 160
+SHORT = 10
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,16 @@ class Terminal:
 
     @property
     def out(self) -> Console:
-        """Results for a person; silent when they are asked for as JSON."""
-        return Console(quiet=self.as_json, highlight=False, soft_wrap=True)
+        """Results for a person, wide where no terminal limits them; silent with --json."""
+        width = None if sys.stdout.isatty() else PIPED
+        return Console(quiet=self.as_json, highlight=False, soft_wrap=True, width=width)
 
     def set_up(self) -> None:
         """Show the warnings of this package, not the words of the libraries it stands on."""
         transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.set_verbosity(logging.CRITICAL)
+        if self.quiet:
+            disable_progress_bars()
         warnings.simplefilter("ignore")
         handler = RichHandler(console=self.err, show_time=False, show_path=False)
         own = logging.getLogger("tsfm_probe")
@@ -55,13 +64,15 @@ class Terminal:
 
     def print_json(self, value: Any) -> None:
         """The result as JSON, NaN as null."""
-        print(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False))
+        print(json.dumps(_plain(value), indent=2, allow_nan=False))
 
     def grid(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
         """A table of results."""
         grid = Grid(title=escape(title), title_justify="left", header_style="bold")
         for number, name in enumerate(columns):
-            grid.add_column(escape(name), justify="right" if number else "left", no_wrap=not number)
+            whole = not number or all(len(row[number]) <= SHORT for row in rows)
+            side = "right" if number else "left"
+            grid.add_column(escape(name), justify=side, no_wrap=whole, overflow="fold")
         for row in rows:
             grid.add_row(*(escape(cell) for cell in row))
         self.out.print(grid)

@@ -15,12 +15,11 @@ from tsfm_probe.errors import UsageError, nearest
 
 PERIODS = (4, 7, 12, 24, 48, 52)
 START = pd.Timestamp.fromisoformat("2000-01-01")
-Kind = Callable[[np.random.Generator, int], np.ndarray]
+Rng = np.random.Generator
+Kind = Callable[[Rng, int], np.ndarray]
 
 
-def periodic(
-    rng: np.random.Generator, length: int, period: int | None = None, noise: float = 0.05
-) -> np.ndarray:
+def periodic(rng: Rng, length: int, period: int | None = None, noise: float = 0.05) -> np.ndarray:
     """One pattern of random harmonics said again and again, with a little noise: [time].
 
     period: steps of one pattern, by default one of PERIODS.
@@ -31,7 +30,7 @@ def periodic(
     return np.resize(pattern, length) + noise * rng.standard_normal(length)
 
 
-def motif(rng: np.random.Generator, length: int, size: int | None = None) -> np.ndarray:
+def motif(rng: Rng, length: int, size: int | None = None) -> np.ndarray:
     """An aperiodic stretch of a random walk, repeated exactly and end to end: [time].
 
     A forecast can only be good by copying, which is what parroting (Zhang and Gilpin 2025) and
@@ -43,7 +42,7 @@ def motif(rng: np.random.Generator, length: int, size: int | None = None) -> np.
 
 
 def autoregressive(
-    rng: np.random.Generator, length: int, coefficients: tuple[float, ...] | None = None
+    rng: Rng, length: int, coefficients: tuple[float, ...] | None = None
 ) -> np.ndarray:
     """A stationary autoregression driven by white noise of unit variance: [time].
 
@@ -53,12 +52,11 @@ def autoregressive(
     if coefficients is None:
         memory, second = rng.uniform(0.5, 0.95), rng.uniform(-0.5, 0.0)
         coefficients = (memory * (1 - second), second)
-    settle = 200
-    shocks = rng.standard_normal(length + settle)
-    return np.asarray(lfilter([1.0], [1.0, *(-np.asarray(coefficients))], shocks))[settle:]
+    shocks = rng.standard_normal(200 + length)  # the first 200 are for settling
+    return np.asarray(lfilter([1.0], [1.0, *(-np.asarray(coefficients))], shocks))[200:]
 
 
-def walk(rng: np.random.Generator, length: int, drift: float | None = None) -> np.ndarray:
+def walk(rng: Rng, length: int, drift: float | None = None) -> np.ndarray:
     """A random walk with unit steps, whose best forecast is its last value: [time].
 
     drift: mean of a step, by default a small random one.
@@ -67,9 +65,7 @@ def walk(rng: np.random.Generator, length: int, drift: float | None = None) -> n
     return np.cumsum(drift + rng.standard_normal(length))
 
 
-def trend(
-    rng: np.random.Generator, length: int, period: int | None = None, noise: float = 0.1
-) -> np.ndarray:
+def trend(rng: Rng, length: int, period: int | None = None, noise: float = 0.1) -> np.ndarray:
     """A straight trend with one bend, plus a season that grows with the level: [time].
 
     period: steps of one season, by default one of PERIODS.
@@ -83,9 +79,7 @@ def trend(
     return level + season + noise * rng.standard_normal(length)
 
 
-def intermittent(
-    rng: np.random.Generator, length: int, interval: float | None = None
-) -> np.ndarray:
+def intermittent(rng: Rng, length: int, interval: float | None = None) -> np.ndarray:
     """Demand that is zero most of the time, after Croston (1972): [time], whole numbers.
 
     interval: mean steps from one demand to the next (more than 1), by default 2 to 10.
@@ -117,11 +111,18 @@ def _thomas(x: float, y: float, z: float) -> tuple[float, float, float]:
 
 def _halvorsen(x: float, y: float, z: float) -> tuple[float, float, float]:
     """Halvorsen's cyclically symmetric system (in Sprott 2003)."""
-    return (
-        -1.4 * x - 4 * y - 4 * z - y * y,
-        -1.4 * y - 4 * z - 4 * x - z * z,
-        -1.4 * z - 4 * x - 4 * y - x * x,
-    )
+    pull = -4 * (x + y + z)
+    return (pull + 2.6 * x - y * y, pull + 2.6 * y - z * z, pull + 2.6 * z - x * x)
+
+
+def _chen(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Chen and Ueta (1999)."""
+    return (35 * (y - x), -7 * x - x * z + 28 * y, x * y - 3 * z)
+
+
+def _dadras(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Dadras and Momeni (2009)."""
+    return (y - 3 * x + 2.7 * y * z, 1.7 * y - x * z + z, 2 * x * y - 9 * z)
 
 
 def _aizawa(x: float, y: float, z: float) -> tuple[float, float, float]:
@@ -132,8 +133,7 @@ def _aizawa(x: float, y: float, z: float) -> tuple[float, float, float]:
 
 FLOWS: Mapping[str, Flow] = MappingProxyType(
     {
-        # Lorenz (1963), Rossler (1976), Chen and Ueta (1999), Sprott (1994, case B),
-        # Dadras and Momeni (2009); the others have their source above.
+        # Lorenz (1963), Rossler (1976), Sprott (1994, case B).
         "lorenz": Flow(
             lambda x, y, z: (10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z), (1, 1, 20), 0.025
         ),
@@ -141,22 +141,14 @@ FLOWS: Mapping[str, Flow] = MappingProxyType(
         "thomas": Flow(_thomas, (1, 0, 1), 0.4),
         "halvorsen": Flow(_halvorsen, (-5, 0, 0), 0.05),
         "aizawa": Flow(_aizawa, (0.1, 0, 0), 0.06),
-        "chen": Flow(
-            lambda x, y, z: (35 * (y - x), -7 * x - x * z + 28 * y, x * y - 3 * z),
-            (3, 3, 20),
-            0.015,
-        ),
+        "chen": Flow(_chen, (3, 3, 20), 0.015),
         "sprott": Flow(lambda x, y, z: (y * z, x - y, 1 - x * y), (0.5, 0.5, 0.5), 0.2),
-        "dadras": Flow(
-            lambda x, y, z: (y - 3 * x + 2.7 * y * z, 1.7 * y - x * z + z, 2 * x * y - 9 * z),
-            (1, 1, 0),
-            0.03,
-        ),
+        "dadras": Flow(_dadras, (1, 1, 0), 0.03),
     }
 )
 
 
-def flow(rng: np.random.Generator, length: int, system: str | None = None) -> np.ndarray:
+def flow(rng: Rng, length: int, system: str | None = None) -> np.ndarray:
     """The first coordinate of a chaotic flow on its attractor, with mean 0 and variance 1: [time].
 
     system: a name in FLOWS, by default a random one.
@@ -174,9 +166,7 @@ def flow(rng: np.random.Generator, length: int, system: str | None = None) -> np
     return _standard(path.y[0, settle:])
 
 
-def gaussian_process(
-    rng: np.random.Generator, length: int, kernels: int | None = None
-) -> np.ndarray:
+def gaussian_process(rng: Rng, length: int, kernels: int | None = None) -> np.ndarray:
     """A draw from a Gaussian process whose kernel is composed at random: [time].
 
     Simple kernels are joined by sums and products, as in KernelSynth (Ansari et al. 2024).
@@ -192,23 +182,21 @@ def gaussian_process(
     return factor @ rng.standard_normal(length)
 
 
-def _kernel(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
+def _kernel(rng: Rng, time: np.ndarray) -> np.ndarray:
     """The covariance of one simple kernel, chosen at random: [time, time]."""
     gap = np.abs(time[:, None] - time[None, :])
     kind = rng.choice(["periodic", "smooth", "rough", "linear"])
+    scale = 10 ** rng.uniform(-1.5, 0)
     if kind == "periodic":
         period = rng.choice(PERIODS) / len(time)
         return np.exp(-2 * np.sin(np.pi * gap / period) ** 2 / rng.uniform(0.5, 1.5) ** 2)
-    if kind == "smooth":
-        scale = 10 ** rng.uniform(-1.5, 0)
-        return np.exp(-0.5 * (gap / scale) ** 2)
-    if kind == "rough":
-        return np.exp(-gap / 10 ** rng.uniform(-1.5, 0))
-    origin = rng.random()
-    return 0.1 + np.outer(time - origin, time - origin)
+    if kind == "linear":
+        origin = rng.random()
+        return 0.1 + np.outer(time - origin, time - origin)
+    return np.exp(-0.5 * (gap / scale) ** 2 if kind == "smooth" else -gap / scale)
 
 
-def _harmonics(rng: np.random.Generator, period: int) -> np.ndarray:
+def _harmonics(rng: Rng, period: int) -> np.ndarray:
     """A pattern of a few random sine waves, the slow ones strongest: [period], variance 1.
 
     The fundamental is never weak, so that no shorter period fits.

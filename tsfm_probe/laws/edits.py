@@ -6,6 +6,7 @@ import torch
 from tsfm_probe.laws.subject import (
     EXACT,
     ROUNDING,
+    SAMPLES,
     Finding,
     Subject,
     attentions,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from tsfm_probe.errors import ModelError, UsageError
@@ -17,6 +18,7 @@ UNREADABLE = (
     AttributeError,
     AssertionError,
     SafetensorError,
+    StrictDataclassError,
 )
 
 
@@ -38,6 +40,7 @@ def read(network: Any, source: Source, device: str, dtype: str, optional: tuple[
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are told, and refused below
         )
     except UNREADABLE as error:
         raise _unreadable(source, files[0].name, error) from error
@@ -46,7 +49,7 @@ def read(network: Any, source: Source, device: str, dtype: str, optional: tuple[
 
 
 def _unreadable(source: Source, file: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+    reason = " ".join(str(error).split())[:200] or repr(error)
     return ModelError(
         f"the checkpoint in {source.folder} was to be read",
         f"{file} or config.json is damaged or does not fit ({reason})",
@@ -77,9 +80,14 @@ def _place(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(
-            f"device {device!r}", "this machine or this torch has no CUDA", "cpu, auto"
+            f"device {device!r} was asked for",
+            "this machine or this torch has no CUDA",
+            "allowed are cpu, auto",
         )
-    return torch.device(device)
+    place = torch.device(device)
+    if place.type == "cuda" and (place.index or 0) >= (count := torch.cuda.device_count()):
+        raise UsageError(f"device {device!r} was asked for", f"there are {count}, from cuda:0 on")
+    return place
 
 
 def _dtype(place: torch.device, dtype: str, source: Source) -> torch.dtype:

@@ -74,16 +74,24 @@ def find(name: str) -> Source:
     Only a hub id (or a short name that stands for one) may use the network.
     Raises UsageError for a name that means nothing, ModelError if it cannot be had.
     """
-    folder = Path(name).expanduser()
+    folder = _folder(name)
     if folder.is_dir():
         return Source(folder.resolve(), "folder")
     if folder.is_file():
-        raise UsageError(f"model {name!r}", "it is a file", "a folder with config.json is wanted")
+        raise UsageError(
+            f"model {name!r} was asked for", "it is a file", "a folder with config.json is wanted"
+        )
     short, _, revision = name.partition("@")
     if short in KNOWN:
-        if not KNOWN[short].hub_id:
-            return Source(WEIGHTS / short, "package")
-        return _from_hub(KNOWN[short].hub_id, revision)
+        if KNOWN[short].hub_id:
+            return _from_hub(KNOWN[short].hub_id, revision)
+        if revision:
+            raise UsageError(
+                f"model {name!r} was asked for",
+                f"{short} ships in one revision",
+                f"allowed is {short}",
+            )
+        return Source(WEIGHTS / short, "package")
     if short.count("/") == 1 and all(short.split("/")) and not name.startswith((".", "~")):
         return _from_hub(short, revision)
     raise UsageError(
@@ -93,30 +101,49 @@ def find(name: str) -> Source:
     )
 
 
-def _from_hub(hub_id: str, revision: str) -> Source:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _folder(name: str) -> Path:
+    if not name.strip():
+        raise UsageError(f"model {name!r} was asked for", "it is no name", nearest(name, KNOWN))
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"model {name!r} was asked for", "there is no such user", "write the whole path"
+        ) from error
 
-    asked = f"{hub_id}{'@' + revision if revision else ''} was asked for from the model hub"
+
+def _from_hub(hub_id: str, revision: str) -> Source:
+    from httpx import HTTPError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    asked = f"{hub_id}{'@' + revision if revision else ''} was asked for"
     try:
         folder = snapshot_download(hub_id, revision=revision or None, allow_patterns=WANTED)
     except HFValidationError as error:
-        raise UsageError(asked, "it is no valid hub id", "org/name or org/name@revision") from error
-    except (LocalEntryNotFoundError, OSError) as error:
-        refused = isinstance(error, HfHubHTTPError) or isinstance(error.__cause__, HfHubHTTPError)
+        raise UsageError(
+            asked, "it is no valid hub id", "such as org/name or org/name@revision"
+        ) from error
+    except (HTTPError, OSError, ValueError) as error:
         raise ModelError(
             asked,
-            f"the hub refused it ({_first_line(error)})"
-            if refused
-            else "there is no network and no cached copy",
+            _why_not(error),
             "ways out: the path of a local folder with the checkpoint, a hub cache filled "
             "elsewhere (HF_HOME), or a model that ships: " + ", ".join(shipped()),
         ) from error
     return Source(Path(folder), hub_id, Path(folder).name)
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+def _why_not(error: Exception) -> str:
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    answered = error.__cause__ if isinstance(error.__cause__, HfHubHTTPError) else error
+    said = f"{type(answered).__name__}: {' '.join(str(answered).split())[:160]}"
+    if isinstance(answered, HfHubHTTPError):
+        return f"the hub refused it ({said})"
+    if isinstance(error, LocalEntryNotFoundError):
+        return "there is no such folder, no cached copy, and no network to the model hub"
+    return f"it could not be fetched ({said})"
 
 
 def shipped() -> list[str]:

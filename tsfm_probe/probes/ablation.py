@@ -9,8 +9,8 @@ import pandas as pd
 from tsfm_probe.data.dataset import Dataset, Skipped
 from tsfm_probe.data.series import Series, Window
 from tsfm_probe.data.windows import windows
-from tsfm_probe.errors import UsageError
-from tsfm_probe.metrics import measure
+from tsfm_probe.errors import UsageError, nearest
+from tsfm_probe.metrics import METRICS, measure
 from tsfm_probe.models.base import LEVELS, Model
 from tsfm_probe.probes.fills import METHODS
 from tsfm_probe.probes.sweep import Sweep
@@ -19,6 +19,7 @@ from tsfm_probe.surgery.plan import BY, Plan, Trial
 from tsfm_probe.table import COLUMNS, Table
 
 UNTOUCHED = Trial("untouched", "untouched", ())
+LARGEST = 2**31 - 1
 AGAINST_UNTOUCHED = {"spearman": 1.0, "nrmse": 0.0}
 Progress = Callable[[int, int, str], None]
 
@@ -46,12 +47,16 @@ class Setting:
 
     def __post_init__(self) -> None:
         for name, allowed in (("by", BY), ("method", METHODS)):
-            if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} {getattr(self, name)!r}", allowed=", ".join(allowed))
+            value = getattr(self, name)
+            if value not in allowed:
+                raise UsageError(f"{name} {value!r} was asked for", allowed=nearest(value, allowed))
         least = {"horizon": 1, "windows": 1, "context": 0, "samples": 0, "seed": 0, "limit": 0}
         for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise UsageError(f"{name} {getattr(self, name)}", allowed=f"{smallest} or more")
+            if not smallest <= getattr(self, name) <= LARGEST:
+                raise UsageError(
+                    f"{name} {getattr(self, name)} was asked for",
+                    allowed=f"allowed is {smallest} to {LARGEST}",
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +76,19 @@ class Job:
         length = setting.context or model.context_length
         if length > model.context_length:
             raise UsageError(
-                f"context {length}", allowed=f"{model.name} reads {model.context_length} at most"
+                f"context {length} was asked for",
+                allowed=f"{model.name} reads {model.context_length} values at most",
             )
         least = setting.context or None
         kept, skipped = windows(
             chosen, setting.horizon, context=length, count=setting.windows, least=least
         )
+        if setting.method != "zero" and len(kept) < 2:
+            raise UsageError(
+                f"ablation by method {setting.method!r}, which takes values of other windows",
+                "there is one window",
+                "two at least: more --windows or series, or --method zero",
+            )
         noise, random = (2 if model.draws_samples else 1), 3
         plan = Plan.each(model.anatomy, setting.by, setting.only)
         plan = plan.with_controls(model.anatomy, noise, random, setting.seed)
@@ -170,10 +182,16 @@ def about(job: Job) -> dict[str, str]:
 
 
 def rows(job: Job, trial: Trial, found: np.ndarray, base: np.ndarray) -> pd.DataFrame:
-    """The table's rows of one trial, from forecasts [window, horizon, level]."""
+    """The table's rows of one trial, from forecasts [window, horizon, level].
+
+    A forecast that ablation made infinite or undefined has NaN for every metric.
+    """
     made = []
     for window, edited, untouched in zip(job.windows, found, base, strict=True):
-        values = measure(window, edited, LEVELS, untouched)
+        broken = not np.isfinite(edited).all()
+        values = (
+            dict.fromkeys(METRICS, np.nan) if broken else measure(window, edited, LEVELS, untouched)
+        )
         bases = measure(window, untouched, LEVELS, untouched) | AGAINST_UNTOUCHED
         made += [
             (

@@ -60,7 +60,6 @@ class Sweep:
         if self.method == "zero":
             return Zero()
         if self.method == "mean":
-            donors([one.series for one in self.windows], self.seed)  # refuses a single window
             return Mean(self.model.anatomy, self.batches, self._untouched)
         chosen = donors([one.series for one in self.windows], self.seed)
         return Resample(self.model.anatomy, self.batches, contexts, chosen, self._untouched)

@@ -16,8 +16,8 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 
 def shown(text: str) -> str:
-    """Text that plotly shows as it is: its tags and entities lose their meaning."""
-    return escape(text, quote=False)
+    """Text that plotly shows as it is: its tags, entities and formulas lose their meaning."""
+    return escape(text, quote=False).replace("$", "&#36;")
 
 
 def hover(effect: Effect | None) -> str:

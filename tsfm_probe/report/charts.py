@@ -142,6 +142,8 @@ def window(one: Window, colours: Mapping[str, str]) -> go.Figure:
     figure = canvas.empty(traces, 250, top=32)
     figure.update_layout(title=canvas.title(one.title), hovermode="x unified")
     figure.update_xaxes(nticks=5, showgrid=False, fixedrange=False)
+    figure.update_xaxes(spikecolor=palette.QUIET, spikethickness=1, spikedash="solid")
+    figure.update_traces(yhoverformat=".5~g")
     figure.update_yaxes(nticks=6, title=canvas.axis_title("Value"))
     return figure
 
