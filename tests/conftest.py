@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.families import write_checkpoint
+from tests.files import days, long_frame
 from tests.said import Said
 from tsfm_probe.cli import main
 from tsfm_probe.models import load
@@ -44,6 +45,14 @@ def real_data() -> Path:
     if not (folder / "datasets.json").is_file():
         pytest.skip("no folder of real series (set TSFM_PROBE_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data file: two daily series, a and b, of 31 values."""
+    path = tmp_path_factory.mktemp("data") / "sales.csv"
+    long_frame({"a": days(31), "b": days(31)}).to_csv(path, index=False)
+    return path
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ def with_dead(model: Model, heads: Iterable[Address]) -> Model:
     with torch.no_grad():
         for at in heads:
             component = model.anatomy[at]
-            assert component.mix is not None and at.head is not None
+            assert component.mix is not None
+            assert at.head is not None
             component.mix.weight[:, component.columns(at.head)] = 0.0
     return model
 
@@ -32,7 +33,9 @@ def with_only(model: Model, head: Address) -> Model:
 def with_twin(model: Model, head: Address, twin: Address) -> Model:
     """The model in which a head is an exact copy of another one of its attention."""
     component = model.anatomy[head]
-    assert component.mix is not None and head.head is not None and twin.head is not None
+    assert component.mix is not None
+    assert head.head is not None
+    assert twin.head is not None
     with torch.no_grad():
         for name in "qkv":
             component.rows(name, twin.head).copy_(component.rows(name, head.head))

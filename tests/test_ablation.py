@@ -91,13 +91,15 @@ def test_mean_is_the_mean_over_windows_for_each_position_and_run(tiny: Tiny) -> 
     model = tiny("chronos-t5")
     sweep = job(model, method="mean").sweep(batch_size=3)
     whole = batches([one.seen for one in sweep.windows], 100)
-    assert len(whole) == 1 and len(sweep.batches) > 1
+    assert len(whole) == 1
+    assert len(sweep.batches) > 1
     for at in (Address("encoder", 0, "self", 2), Address("decoder", 1, "mlp")):
         with recorded(model.anatomy, [at]) as record:
             model.forecast(whole[0].contexts, 5, 0, 4)
         edits = sweep.fill.edits([at], sweep.batches[0])
         tape = edits[0].by
-        assert isinstance(tape, tuple) and len(tape) == len(record.parts[at])
+        assert isinstance(tape, tuple)
+        assert len(tape) == len(record.parts[at])
         for mean, values in zip(tape, record.parts[at], strict=True):
             assert mean.shape == values.shape[1:]
             torch.testing.assert_close(mean, values.mean(0), rtol=1e-4, atol=1e-5)

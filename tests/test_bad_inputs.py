@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.files import days, long_frame, rows, text_file
+from tests.files import rows, text_file
 from tests.said import Said
 
 Command = Callable[..., Said]
@@ -57,13 +57,6 @@ OPTIONS = [
     ("--seed", "'--seed' requires an argument"),
     ("another-word", "unexpected extra argument.*another-word.*tsfm-probe ablate --help"),
 ]
-
-
-@pytest.fixture(scope="module")
-def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "sales.csv"
-    long_frame({"a": days(31), "b": days(31)}).to_csv(path, index=False)
-    return path
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from safetensors.torch import load_file, save_file
 from tests.families import contexts
 from tests.said import Said
 from tsfm_probe.commands.origin import origin
-from tsfm_probe.data.dataset import Dataset
-from tsfm_probe.data.synthetic import generated
+from tsfm_probe.data.read import read
 from tsfm_probe.models import FAMILIES, load
 
 Command = Callable[..., Said]
@@ -105,7 +104,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_bad_checkpoint(
-    command: Command, checkpoints: Callable[[str], Path], tmp_path: Path, how: str
+    command: Command, checkpoints: Callable[[str], Path], sales: Path, tmp_path: Path, how: str
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(checkpoints("chronos-bolt"), folder)
@@ -113,7 +112,7 @@ def test_a_bad_checkpoint(
     damage(folder)
     refused(command("check", folder, "--quiet"), 1, pattern)
     out = tmp_path / "run"
-    refused(command("ablate", folder, "--quiet", "--out", out), 1, pattern)
+    refused(command("ablate", folder, "--data", sales, "-q", "--out", out), 1, pattern)
     assert not out.exists()
 
 
@@ -125,14 +124,14 @@ def refused(said: Said, code: int, pattern: str) -> None:
 
 
 def test_a_checkpoint_that_forecasts_nothing_finite(
-    command: Command, checkpoints: Callable[[str], Path], tmp_path: Path
+    command: Command, checkpoints: Callable[[str], Path], sales: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(checkpoints("chronos-bolt"), folder)
     reweigh(folder, SOME, torch.full((32, 24), torch.nan))
-    words = ["--horizon", 2, "--limit", 1, "--windows", 1, "--by", "layer"]
-    said = command("ablate", folder, *words, "--quiet", "--out", tmp_path / "run")
-    refused(said, 1, "forecast of window 0 of series .* nan .*must be finite")
+    words = ["--data", sales, "--horizon", 2, "--windows", 1, "--out", tmp_path / "run", "--quiet"]
+    said = command("ablate", folder, *words)
+    refused(said, 1, "forecast of window 0 of series .* is nan .*must be finite")
 
 
 @pytest.mark.parametrize(
@@ -179,11 +178,11 @@ def cached(cache: Path, hub_id: str, checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", ["org/name", f"org/name@{SHA}", "org/name@main"])
 def test_a_cached_model_needs_no_hub(
-    offline: Path, checkpoints: Callable[[str], Path], name: str
+    offline: Path, checkpoints: Callable[[str], Path], sales: Path, name: str
 ) -> None:
     cached(offline, "org/name", checkpoints("chronos-bolt"))
     model = load(name, "cpu")
-    facts = origin(model, Dataset.of(generated(1, 60, 0), "generated"))
+    facts = origin(model, read(sales))
     assert (facts["origin"], facts["revision"]) == ("org/name", SHA)
     expected = load(str(checkpoints("chronos-bolt")), "cpu").forecast(contexts(), 4).values
     assert (model.forecast(contexts(), 4).values == expected).all()

@@ -112,7 +112,8 @@ def test_quantiles_are_upstreams_within_monte_carlo_error(t5: ChronosT5) -> None
 def test_uniforms_belong_to_the_series_the_sample_and_the_step() -> None:
     one, two = contexts()[:2]
     few = uniforms([one, two], seed=4, samples=3, steps=5)
-    assert few.min() > 0 and few.max() < 1
+    assert few.min() > 0
+    assert few.max() < 1
     many = uniforms([two, one], seed=4, samples=7, steps=9)
     torch.testing.assert_close(few[0], many[1, :3, :5], rtol=0, atol=0)
     assert not torch.equal(few[0], few[1])

@@ -33,8 +33,8 @@ def answer(
     """Judge every trial by every metric: one row per (kind, trial, metric), as they appear.
 
     ratio, low, high: ratio of geometric means over windows, trial over untouched, and its 95 %
-    bootstrap interval over series (see bootstrap.judged). A window is excluded, and counted as such, if value
-    or base is not finite or only one of them is zero; if both are zero its ratio is 1.
+    bootstrap interval over series (see bootstrap.judged). A window is excluded, and counted as
+    such, if value or base is not finite or only one is zero; if both are zero its ratio is 1.
     mean: arithmetic mean of the finite values; the one number for metrics that compare with the
     untouched forecast (spearman, nrmse), which get no ratio and the verdict "".
     p_redundant, p_harmful: one-sided, for a ratio of at least / at most 1 + threshold; the q are

@@ -1,0 +1,1 @@
+"""Series, windows and forecasts, and where they come from."""

@@ -143,7 +143,7 @@ FLOWS: Mapping[str, Flow] = MappingProxyType(
         "aizawa": Flow(_aizawa, (0.1, 0, 0), 0.06),
         "chen": Flow(_chen, (3, 3, 20), 0.015),
         "sprott": Flow(lambda x, y, z: (y * z, x - y, 1 - x * y), (0.5, 0.5, 0.5), 0.2),
-        "dadras": Flow(_dadras, (1, 1, 0), 0.03),
+        "dadras": Flow(_dadras, (1, 1, 0), 0.045),
     }
 )
 

@@ -125,23 +125,45 @@ def _from_hub(hub_id: str, revision: str) -> Source:
             asked, "it is no valid hub id", "such as org/name or org/name@revision"
         ) from error
     except (HTTPError, OSError, ValueError) as error:
-        raise ModelError(
-            asked,
-            _why_not(error),
-            "ways out: the path of a local folder with the checkpoint, a hub cache filled "
-            "elsewhere (HF_HOME), or a model that ships: " + ", ".join(shipped()),
-        ) from error
+        folder = _cached(hub_id, revision)
+        if not folder:
+            raise ModelError(
+                asked,
+                _why_not(error),
+                "ways out: the path of a local folder with the checkpoint, a hub cache filled "
+                "elsewhere (HF_HOME), or a model that ships: " + ", ".join(shipped()),
+            ) from error
     return Source(Path(folder), hub_id, Path(folder).name)
 
 
+def _cached(hub_id: str, revision: str) -> str:
+    """The folder in the hub's cache, "" if it is not there.
+
+    snapshot_download does not look there itself when a whole commit is asked for offline.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return snapshot_download(
+            hub_id, revision=revision or None, allow_patterns=WANTED, local_files_only=True
+        )
+    except LocalEntryNotFoundError:
+        return ""
+
+
 def _why_not(error: Exception) -> str:
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     answered = error.__cause__ if isinstance(error.__cause__, HfHubHTTPError) else error
     said = f"{type(answered).__name__}: {' '.join(str(answered).split())[:160]}"
     if isinstance(answered, HfHubHTTPError):
         return f"the hub refused it ({said})"
-    if isinstance(error, LocalEntryNotFoundError):
+    if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled):
         return "there is no such folder, no cached copy, and no network to the model hub"
     return f"it could not be fetched ({said})"
 
