@@ -38,10 +38,9 @@ def inverse_cdf(
     logits: [batch, token]; uniform: [batch] on (0, 1). The distribution is the one that sampling
     with this temperature, top-k and nucleus (top-p; Holtzman et al. 2020) has.
     """
-    kept, ids = torch.topk(
-        logits.double() / temperature, min(top_k or logits.shape[-1], logits.shape[-1]), dim=-1
-    )
-    chance = kept.softmax(dim=-1)
+    size = logits.shape[-1]
+    kept, ids = torch.topk(logits, min(top_k or size, size), dim=-1)
+    chance = (kept.double() / temperature).softmax(dim=-1)
     if top_p < 1.0:
         chance = chance.masked_fill(chance.cumsum(-1) - chance >= top_p, 0.0)
         chance = chance / chance.sum(-1, keepdim=True)
