@@ -32,8 +32,8 @@ from tsfm_probe.models.base import Model
 from tsfm_probe.probes.ablation import Job, Setting
 from tsfm_probe.surgery.plan import Trial
 
-SMALL = {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8}
-TOKENS = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+SMALL: dict[str, Any] = {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8}
+TOKENS: dict[str, Any] = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
 T5 = {
     "tokenizer_class": "MeanScaleUniformBins",
     "tokenizer_kwargs": {"low_limit": -15.0, "high_limit": 15.0},
@@ -51,20 +51,14 @@ BOLT = {
 def network(shape: str) -> Any:
     """A random network of a published shape."""
     torch.manual_seed(0)
+    config: Any = T5Config(**SMALL, **TOKENS, vocab_size=4096 if shape == "chronos-t5-small" else 2)
     if shape == "chronos-t5-small":
-        return T5ForConditionalGeneration(
-            T5Config(**SMALL, **TOKENS, vocab_size=4096, chronos_config=T5)
-        )
-    return ChronosBoltModelForForecasting(
-        T5Config(
-            **SMALL,
-            **TOKENS,
-            vocab_size=2,
-            chronos_config=BOLT,
-            chronos_pipeline_class="ChronosBoltPipeline",
-            architectures=["ChronosBoltModelForForecasting"],
-        )
-    )
+        config.chronos_config = T5
+        return T5ForConditionalGeneration(config)
+    config.chronos_config = BOLT
+    config.chronos_pipeline_class = "ChronosBoltPipeline"
+    config.architectures = ["ChronosBoltModelForForecasting"]
+    return ChronosBoltModelForForecasting(config)
 
 
 def plain(model: Any, contexts: Sequence[torch.Tensor], head: Address, horizon: int) -> None:

@@ -107,7 +107,7 @@ def execute(asked: Request, terminal: Terminal) -> None:
         terminal.say(f"damaged shards were found and made again: {', '.join(folder.damaged)}")
     verdicts = answer(table, threshold_pp=asked.threshold_pp, seed=asked.setting.seed)
     words = summary(table, verdicts, asked.threshold_pp)
-    left_out = pd.DataFrame((*data.skipped, *job.skipped), columns=["series", "reason"])
+    left_out = pd.DataFrame((*data.skipped, *job.skipped), columns=pd.Index(["series", "reason"]))
     write_atomically(folder.path / "skipped.csv", left_out.to_csv(index=False).encode())
     terminal.say("drawing the page")
     page = write_page(
@@ -146,13 +146,18 @@ def _print_answer(terminal: Terminal, verdicts: pd.DataFrame, by: str) -> None:
     """The most and least harmful trials and the controls."""
     ours = verdicts[verdicts["metric"] == "MASE"].copy()
     wql = verdicts[verdicts["metric"] == "WQL"].set_index("trial")
-    trials = ours[ours["kind"] == by].sort_values("ratio", ascending=False)
+    trials = ours.query("kind == @by").sort_values("ratio", ascending=False)
     shown = trials if len(trials) <= 20 else pd.concat([trials.head(12), trials.tail(8)])
     rows = [
-        [row.trial, _change(row.ratio), f"{_change(row.low)} to {_change(row.high)}",
-         _change(wql.loc[row.trial, "ratio"]), row.verdict]
-        for row in pd.concat([shown, ours[ours["kind"] != by]]).itertuples()
-    ]  # fmt: skip
+        [
+            str(row["trial"]),
+            _change(row["ratio"]),
+            f"{_change(row['low'])} to {_change(row['high'])}",
+            _change(float(wql.at[row["trial"], "ratio"])),
+            str(row["verdict"]),
+        ]
+        for row in pd.concat([shown, ours.query("kind != @by")]).to_dict("records")
+    ]
     some = "" if len(shown) == len(trials) else f" (12 most, 8 least harmful of {len(trials)})"
     terminal.grid(
         f"What ablation does to the error{some}",

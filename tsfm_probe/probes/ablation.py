@@ -206,4 +206,4 @@ def rows(job: Job, trial: Trial, found: np.ndarray, base: np.ndarray) -> pd.Data
             )
             for metric, value in values.items()
         ]
-    return pd.DataFrame(made, columns=list(COLUMNS))
+    return pd.DataFrame(made, columns=pd.Index(COLUMNS))

@@ -30,7 +30,7 @@ def examples(job: Job, answer: pd.DataFrame, batch_size: int = 0) -> pd.DataFram
         found = sweep.forecasts_at(trial, places)
         for place, values in zip(places, found, strict=True):
             frames += list(_forecast(trial.name, job.windows[place], values))
-    return pd.DataFrame(frames, columns=list(COLUMNS))
+    return pd.DataFrame(frames, columns=pd.Index(COLUMNS))
 
 
 def _extremes(job: Job, answer: pd.DataFrame) -> list[Trial]:
