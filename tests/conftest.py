@@ -71,7 +71,8 @@ def command(
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        return Said(ended.value.code, *capsys.readouterr())
+        said = capsys.readouterr()
+        return Said(ended.value.code, said.out, said.err)
 
     yield run
     for one, (level, handlers, propagate) in zip(loggers, before, strict=True):

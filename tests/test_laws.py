@@ -261,3 +261,12 @@ def test_every_law_has_a_mutant() -> None:
     numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13}
     assert killed == numbers
     assert len(LAWS) == len(numbers)
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_undefined_weights_make_every_sum_fail(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+    with torch.no_grad():
+        model.anatomy[model.anatomy.parts[0]].write.weight[0, 0] = torch.nan
+    for law in (sums.writes_sum_to_the_stream, sums.shares_sum_to_the_write):
+        assert not deviation(law, model).holds

@@ -19,6 +19,7 @@ app = typer.Typer(
 
 # A mistake in a command line: a class of click, of which newer versions of typer bring their own.
 Mistake: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
+INTERRUPTED = 130  # newer versions of typer return this for a KeyboardInterrupt
 
 ModelName = Annotated[
     str,
@@ -158,7 +159,9 @@ def _batch_size(text: str) -> int:
 def main() -> None:
     """Run the command line; a mistake of the user becomes one line and an exit code."""
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], prog_name="tsfm-probe", standalone_mode=False)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
     except Mistake as error:
         words = error.format_message().rstrip(".")
         help_of = error.ctx.command_path if error.ctx else "tsfm-probe"

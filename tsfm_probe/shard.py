@@ -1,4 +1,4 @@
-"""One shard of a run: the rows of one trial in a Parquet file that notices every change to it."""
+"""One shard of a run: the rows of one trial in a Parquet file that notices every change of its rows to it."""
 
 import hashlib
 import json

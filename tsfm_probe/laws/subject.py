@@ -1,5 +1,6 @@
 """What a law is tried on, and what was found."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,8 +81,9 @@ def heads_of(model: Model, at: Address) -> list[Address]:
 
 
 def relative(found: Tensor | np.ndarray, expected: Tensor | np.ndarray) -> float:
-    """Largest difference over the largest expected value; 0 for nothing against nothing."""
+    """Largest difference over the largest expected value; infinite where either is undefined."""
     one, two = torch.as_tensor(found).double(), torch.as_tensor(expected).double()
     if one.shape != two.shape:
         raise ProbeError("two tensors were to be compared", f"{one.shape} and {two.shape}")
-    return float((one - two).detach().abs().max() / two.detach().abs().max().clamp_min(1e-12))
+    found = float((one - two).detach().abs().max() / two.detach().abs().max().clamp_min(1e-12))
+    return found if math.isfinite(found) else math.inf
