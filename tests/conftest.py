@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.families import write_checkpoint
 from tests.files import days, long_frame
@@ -16,6 +17,8 @@ from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
 
 REPOSITORY = Path(__file__).parent.parent
+torch.set_num_threads(1)  # the networks are tiny: more threads only wait for each other
+
 BESIDE = REPOSITORY.parent / "shared" / "data"
 
 

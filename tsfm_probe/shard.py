@@ -1,4 +1,4 @@
-"""One shard of a run: the rows of one trial in a Parquet file that notices every change of its rows to it."""
+"""One shard of a run: one trial's rows in a Parquet file that notices every change of them."""
 
 import hashlib
 import json

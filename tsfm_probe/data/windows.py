@@ -33,14 +33,7 @@ def windows(
     series lack values. UsageError if an argument is below 1, DataError if no window is left.
     """
     least = horizon if least is None else least
-    for name, number in (
-        ("horizon", horizon),
-        ("context", context),
-        ("count", count),
-        ("least", least),
-    ):
-        if number < 1:
-            raise UsageError(f"{name} {number} was asked for", allowed=f"{name} must be at least 1")
+    _refuse_small({"horizon": horizon, "context": context, "count": count, "least": least})
     kept: list[Window] = []
     skipped: list[Skipped] = []
     for one in series:
@@ -51,10 +44,9 @@ def windows(
             found = f"{len(one.values)} values, needs {least + horizon}"
             reason = f"too short: {found} for context {context} and horizon {horizon}"
             skipped.append(Skipped(one.name, reason))
-        elif len(filled) < len(fitting):
-            left_out = f"{len(fitting) - len(filled)} of {len(fitting)} windows"
-            reason = f"windows without values: {left_out} have none in the target or the context"
-            skipped.append(Skipped(one.name, reason))
+        elif missing := len(fitting) - len(filled):
+            left_out = f"{missing} of {len(fitting)} windows have none in the target or the context"
+            skipped.append(Skipped(one.name, f"windows without values: {left_out}"))
     if not kept:
         raise DataError(
             f"no window of context {context} and horizon {horizon}",
@@ -62,6 +54,12 @@ def windows(
             "give a shorter horizon or context",
         )
     return tuple(kept), tuple(skipped)
+
+
+def _refuse_small(arguments: dict[str, int]) -> None:
+    for name, number in arguments.items():
+        if number < 1:
+            raise UsageError(f"{name} {number} was asked for", allowed=f"{name} must be at least 1")
 
 
 def _fitting(series: Series, horizon: int, context: int, count: int, least: int) -> list[Window]:
