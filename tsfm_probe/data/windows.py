@@ -24,13 +24,11 @@ def windows(
     horizon: steps to forecast.
     context: how many of the last values before the target a model sees at most.
     count: windows per series at most; a shorter series gives fewer.
-    least: values that must stand before a target; by default `horizon`. Give the context here
-        where the user asked for that very context.
+    least: values that must stand before a target, by default `horizon`.
 
-    A window without any value in its target, or in the context it sees, is left out; the numbers
-    of the others stay as they are. Returns the windows, in the order of the series and the
-    earliest first, and what was left out: series that are too short, and how many windows of a
-    series lack values. UsageError if an argument is below 1, DataError if no window is left.
+    A window without a value in its target or in what is seen is left out; the others keep their
+    numbers. Returns the windows, earliest first, and what was left out: series that are too short,
+    and how many windows lack values. UsageError if an argument is below 1, DataError if none is left.
     """
     least = horizon if least is None else least
     _refuse_small({"horizon": horizon, "context": context, "count": count, "least": least})
@@ -41,12 +39,11 @@ def windows(
         filled = [window for window in fitting if _has_values(window)]
         kept.extend(filled)
         if not fitting:
-            found = f"{len(one.values)} values, needs {least + horizon}"
-            reason = f"too short: {found} for context {context} and horizon {horizon}"
+            needed = f"{least + horizon} for context {context} and horizon {horizon}"
+            reason = f"too short: {len(one.values)} values, needs {needed}"
             skipped.append(Skipped(one.name, reason))
         elif missing := len(fitting) - len(filled):
-            left_out = f"{missing} of {len(fitting)} windows have none in the target or the context"
-            skipped.append(Skipped(one.name, f"windows without values: {left_out}"))
+            skipped.append(Skipped(one.name, _without_values(missing, len(fitting))))
     if not kept:
         raise DataError(
             f"no window of context {context} and horizon {horizon}",
@@ -54,6 +51,11 @@ def windows(
             "give a shorter horizon or context",
         )
     return tuple(kept), tuple(skipped)
+
+
+def _without_values(missing: int, count: int) -> str:
+    left_out = f"{missing} of {count} windows have none in the target or the context"
+    return f"windows without values: {left_out}"
 
 
 def _refuse_small(arguments: dict[str, int]) -> None:
