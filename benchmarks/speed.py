@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
 from transformers import T5Config, T5ForConditionalGeneration
@@ -85,7 +86,7 @@ def compare(model: Model, windows: int, horizon: int, count: int) -> dict[str, f
     every = model.anatomy.heads
     spread = np.linspace(0, len(every) - 1, min(count, len(every))).round().astype(int)
     heads = [every[place] for place in spread]
-    before = peak()
+    before = psutil.Process().memory_info().rss
     sweep = job.sweep()
     for head in (heads[0], heads[-1]):
         sweep.forecasts(Trial(str(head), "head", (head,)))

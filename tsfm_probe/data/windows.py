@@ -28,7 +28,7 @@ def windows(
 
     A window without a value in its target or in what is seen is left out; the others keep their
     numbers. Returns the windows, earliest first, and what was left out: series that are too short,
-    and how many windows lack values. UsageError if an argument is below 1, DataError if none is left.
+    and how many windows lack values. UsageError for an argument below 1, DataError if none is left.
     """
     least = horizon if least is None else least
     _refuse_small({"horizon": horizon, "context": context, "count": count, "least": least})

@@ -40,8 +40,8 @@ class CachedDecoder:
         attention = block.layer[1].EncDecAttention
         pattern = "series time (head d) -> series head time d"
         return (
-            rearrange(attention.k(hidden), pattern, head=attention.n_heads),
-            rearrange(attention.v(hidden), pattern, head=attention.n_heads),
+            rearrange(attention.k(hidden), pattern, head=attention.n_heads).contiguous(),
+            rearrange(attention.v(hidden), pattern, head=attention.n_heads).contiguous(),
         )
 
     def step(self, tokens: Tensor) -> Tensor:
