@@ -1,0 +1,41 @@
+"""Write a run's averaged weights as a checkpoint that upstream loads:
+`python benchmarks/nano/export.py RUN FOLDER`.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from network import built
+from safetensors.torch import save_file
+
+
+def export(run: Path, folder: Path) -> None:
+    """Write config.json and model.safetensors (half precision, loaded as single) to `folder`."""
+    state = torch.load(run / "last.pt", map_location="cpu")
+    net = built(0)
+    with torch.no_grad():
+        for parameter, average in zip(net.parameters(), state["average"], strict=True):
+            parameter.copy_(average)
+    folder.mkdir(parents=True, exist_ok=True)
+    # parameters() names a tied weight once, as the format wants it.
+    halves = {name: p.detach().half().contiguous() for name, p in net.named_parameters()}
+    part = folder / "model.part"
+    save_file(halves, part, metadata={"format": "pt"})
+    part.chmod(0o644)
+    part.replace(folder / "model.safetensors")
+    net.config.dtype = torch.float32
+    net.config.to_json_file(folder / "config.json")
+
+
+def main() -> None:
+    """Read the two folders from the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder that train.py wrote")
+    parser.add_argument("folder", type=Path, help="folder to write the checkpoint to")
+    given = parser.parse_args()
+    export(given.run, given.folder)
+
+
+if __name__ == "__main__":
+    main()
