@@ -7,7 +7,7 @@ import sys
 STEPS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
-    ("pyright",),
+    ("pyright", "--pythonpath", sys.executable),
     ("pytest", "-n", str(min(os.cpu_count() or 1, 8))),
 )
 

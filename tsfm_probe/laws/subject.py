@@ -85,5 +85,5 @@ def relative(found: Tensor | np.ndarray, expected: Tensor | np.ndarray) -> float
     one, two = torch.as_tensor(found).double(), torch.as_tensor(expected).double()
     if one.shape != two.shape:
         raise ProbeError("two tensors were to be compared", f"{one.shape} and {two.shape}")
-    found = float((one - two).detach().abs().max() / two.detach().abs().max().clamp_min(1e-12))
-    return found if math.isfinite(found) else math.inf
+    off = float((one - two).detach().abs().max() / two.detach().abs().max().clamp_min(1e-12))
+    return off if math.isfinite(off) else math.inf

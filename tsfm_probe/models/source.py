@@ -113,18 +113,18 @@ def _folder(name: str) -> Path:
 
 
 def _from_hub(hub_id: str, revision: str) -> Source:
-    from httpx import HTTPError
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub import errors, snapshot_download
 
+    # The HTTP library under huggingface_hub changes with its version; errors knows its base error.
+    http_error: type[Exception] = vars(errors)["HTTPError"]
     asked = f"{hub_id}{'@' + revision if revision else ''} was asked for"
     try:
         folder = snapshot_download(hub_id, revision=revision or None, allow_patterns=WANTED)
-    except HFValidationError as error:
+    except errors.HFValidationError as error:
         raise UsageError(
             asked, "it is no valid hub id", "such as org/name or org/name@revision"
         ) from error
-    except (HTTPError, OSError, ValueError) as error:
+    except (http_error, OSError, ValueError) as error:
         folder = _cached(hub_id, revision)
         if not folder:
             raise ModelError(
