@@ -60,6 +60,35 @@ def test_greedy_paths_equal_upstream_within_and_beyond_the_native_horizon(
     torch.testing.assert_close(greedy, theirs, rtol=1e-6, atol=0)
 
 
+def test_the_end_token_is_never_chosen_as_in_upstream(t5: ChronosT5) -> None:
+    given, end = contexts(), t5.config.eos_token_id
+    start = torch.zeros(len(given), dtype=torch.long)
+
+    def first_logits() -> torch.Tensor:
+        state = t5.encode(given)
+        return CachedDecoder(t5.net, state.hidden, state.mask, 1, 1).step(start)
+
+    with torch.no_grad():
+        likely = first_logits()[0].argmax()
+        t5.net.shared.weight[end] = 3 * t5.net.shared.weight[likely]
+        assert (first_logits().argmax(-1) == end).any()
+    assert t5.deviation_from_upstream(given, 6) == 0
+
+
+@torch.no_grad()
+def test_past_the_native_horizon_the_median_of_the_samples_is_read(t5: ChronosT5) -> None:
+    def ranked(logits: torch.Tensor, step: int) -> torch.Tensor:
+        rows = torch.arange(len(logits))
+        return logits.topk(5).indices[rows, rows % 5]
+
+    given = contexts()[0][-30:]
+    whole = t5._paths(t5.encode([given]), 12, 5, ranked)
+    median = whole[0, :, :6].median(dim=0).values.numpy()
+    assert not np.allclose(median, whole[0, :, :6].mean(dim=0).numpy())
+    later = t5._paths(t5.encode([np.concatenate([given, median])]), 6, 5, ranked)
+    torch.testing.assert_close(whole[..., 6:], later)
+
+
 @pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"), [(1, 50, 1), (0.7, 0, 1), (1.3, 9, 0.8)]
 )

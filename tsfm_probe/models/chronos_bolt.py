@@ -75,7 +75,7 @@ class ChronosBolt(Model):
         found = [self._quantiles(state)]
         paths = repeat(state.padded, "series time -> series path time", path=len(levels))
         while sum(one.shape[-1] for one in found) < horizon:
-            paths = torch.cat([paths, found[-1]], dim=-1)[..., -self.context_length :]
+            paths = torch.cat([paths, found[-1]], dim=-1)
             found.append(self._reread(paths))
         values = torch.cat(found, dim=-1)[..., :horizon]
         return levels_of(rearrange(values, "series level time -> series time level"), levels)
