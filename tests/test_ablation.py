@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.families import NETWORKS
-from tests.planted import with_dead, with_only
+from tests.planted import with_dead, with_only, with_twin
 from tsfm_probe.address import Address, matching
 from tsfm_probe.data.series import Series, Window
 from tsfm_probe.data.synthetic import generated
@@ -227,3 +227,11 @@ def test_series_without_a_future_do_not_stop_the_others(tiny: Tiny) -> None:
     made = Job.of(tiny("chronos-bolt"), [short, *SERIES], Setting(horizon=5, windows=1))
     assert [one.series for one in made.skipped] == ["short"]
     assert len(made.windows) == len(SERIES)
+
+
+def test_exact_copies_of_a_head_are_worth_the_same(tiny: Tiny) -> None:
+    first, second = (Address("decoder", 0, "cross", head) for head in (0, 3))
+    found = ratios(with_twin(tiny("chronos-bolt"), first, second), only="decoder.0.cross")
+    assert found[str(first)] == pytest.approx(found[str(second)], rel=1e-6)
+    assert found[str(first)] != 1.0
+    assert abs(found["decoder.0.cross.1"] - found[str(first)]) > 1e-4
