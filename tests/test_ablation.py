@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from tsfm_probe.address import Address, matching
 from tsfm_probe.data.series import Series, Window
 from tsfm_probe.data.synthetic import generated
 from tsfm_probe.errors import UsageError
+from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
 from tsfm_probe.probes.ablation import UNTOUCHED, Job, Setting, ablate
 from tsfm_probe.probes.batches import Batch, batches
-from tsfm_probe.probes.fills import donors, resized
+from tsfm_probe.probes.fills import donors
 from tsfm_probe.probes.sweep import Sweep
 from tsfm_probe.surgery.edit import Edit, edited
 from tsfm_probe.surgery.plan import Plan, Trial
@@ -28,13 +31,13 @@ SERIES = generated(1, 90, seed=1)[:4]
 DECODER = "decoder.*.{self,cross}"
 
 
-def job(model: Model, **options: object) -> Job:
+def job(model: Model, **options: Any) -> Job:
     asked = Setting(horizon=5, windows=2, samples=4)
-    return Job.of(model, SERIES, replace(asked, **options))  # type: ignore[arg-type]
+    return Job.of(model, SERIES, replace(asked, **options))
 
 
-def ratios(model: Model, **options: object) -> dict[str, float]:
-    table = ablate(model, SERIES, horizon=5, windows=2, samples=8, **options)  # type: ignore[arg-type]
+def ratios(model: Model, **options: Any) -> dict[str, float]:
+    table = ablate(model, SERIES, horizon=5, windows=2, samples=8, **options)
     found = answer(table, draws=200)
     return found[found["metric"] == "MASE"].set_index("trial")["ratio"].to_dict()
 
@@ -154,30 +157,6 @@ def test_resampling_every_part_forecasts_the_other_window(tiny: Tiny) -> None:
         np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_donors_are_of_another_series_and_belong_to_the_seed() -> None:
-    names = ["a", "a", "b", "c"]
-    chosen = donors(names, 0)
-    assert all(names[other] != names[own] for own, other in enumerate(chosen))
-    assert chosen == donors(names, 0)
-    assert any(donors(names, seed) != chosen for seed in range(1, 9))
-    assert all(own != other for own, other in enumerate(donors(["a", "a"], 0)))
-    with pytest.raises(UsageError, match="one window"):
-        donors(["a"], 0)
-
-
-def test_contexts_are_resized_on_the_left() -> None:
-    np.testing.assert_array_equal(resized(np.arange(5.0), 3), [2, 3, 4])
-    np.testing.assert_array_equal(resized(np.arange(2.0), 4), [np.nan, np.nan, 0, 1])
-
-
-def test_batches_hold_contexts_of_one_length_and_every_window_once() -> None:
-    contexts = [np.zeros(size) for size in (5, 3, 5, 5, 3, 8)]
-    made = batches(contexts, 2)
-    assert sorted(place for batch in made for place in batch.places) == list(range(6))
-    assert all(len({len(one) for one in batch.contexts}) == 1 for batch in made)
-    assert max(len(batch.places) for batch in made) == 2
-
-
 def test_batches_are_halved_when_memory_runs_out(tiny: Tiny) -> None:
     class Short(Sweep):
         """Memory for two windows at once."""
@@ -235,3 +214,16 @@ def test_exact_copies_of_a_head_are_worth_the_same(tiny: Tiny) -> None:
     assert found[str(first)] == pytest.approx(found[str(second)], rel=1e-6)
     assert found[str(first)] != 1.0
     assert abs(found["decoder.0.cross.1"] - found[str(first)]) > 1e-4
+
+
+def test_mean_counts_rightly_in_half_precision(checkpoints: Callable[[str], Path]) -> None:
+    model, at = (
+        load(str(checkpoints("chronos-bolt")), "cpu", "bfloat16"),
+        Address("decoder", 0, "mlp"),
+    )
+    windows = [replace(window(16 + one), context=16) for one in range(300)]
+    sweep = Sweep(model, windows, 5, "mean", batch_size=300)
+    with recorded(model.anatomy, [at]) as record:
+        model.forecast([one.seen for one in windows], 5)
+    (mean,) = sweep.fill.edits([at], sweep.batches[0])[0].by or ()
+    torch.testing.assert_close(mean, record.parts[at][0].float().mean(0), rtol=1e-3, atol=1e-3)

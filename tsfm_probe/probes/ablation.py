@@ -1,6 +1,6 @@
 """The ablation sweep: what each head, part or layer is worth to the forecast."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -137,9 +137,7 @@ def ablate(
     chosen = series.series if isinstance(series, Dataset) else series
     setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit)
     job = Job.of(model, chosen, setting)
-    sweep = job.sweep(batch_size)
-    base = sweep.forecasts(UNTOUCHED)
-    frames = [rows(job, trial, sweep.forecasts(trial), base) for trial in job.plan]
+    frames = [frame for _, frame in tried(job, job.plan, batch_size)]
     return Table(pd.concat(frames, ignore_index=True), about(job))
 
 
@@ -152,20 +150,33 @@ def run(
 ) -> Table:
     """The same into a run folder: trials that are done there are not run again.
 
-    facts: what the table is to say of itself. progress: told (done, all, name of the next trial).
+    facts: what the table is to say of itself. progress: told (done, all, name of the last trial).
     """
     done = folder.done(job.plan.names)
     left = [trial for trial in job.plan if trial.name not in done]
-    if left:
-        sweep = job.sweep(batch_size)
-        base = sweep.forecasts(UNTOUCHED)
-        for number, trial in enumerate(left, len(job.plan) - len(left)):
-            if progress:
-                progress(number, len(job.plan), trial.name)
-            folder.write(trial.name, rows(job, trial, sweep.forecasts(trial), base))
-    if progress:
-        progress(len(job.plan), len(job.plan), "done")
+    total, tell = len(job.plan), progress or (lambda *_: None)
+    tell(len(done), total, "")
+    for number, (trial, frame) in enumerate(tried(job, left, batch_size), len(done) + 1):
+        folder.write(trial.name, frame)
+        tell(number, total, trial.name)
     return folder.table(job.plan.names, facts)
+
+
+def tried(
+    job: Job, trials: Iterable[Trial], batch_size: int = 0
+) -> Iterator[tuple[Trial, pd.DataFrame]]:
+    """The table's rows of one trial after the other; the untouched model runs once, before them."""
+    waiting = list(trials)
+    if not waiting:
+        return
+    sweep = job.sweep(batch_size)
+    base = sweep.forecasts(UNTOUCHED)
+    bases = [
+        measure(window, untouched, LEVELS, untouched)
+        for window, untouched in zip(job.windows, base, strict=True)
+    ]
+    for trial in waiting:
+        yield trial, rows(job, trial, sweep.forecasts(trial), base, bases)
 
 
 def about(job: Job) -> dict[str, str]:
@@ -180,18 +191,24 @@ def about(job: Job) -> dict[str, str]:
     return found
 
 
-def rows(job: Job, trial: Trial, found: np.ndarray, base: np.ndarray) -> pd.DataFrame:
-    """The table's rows of one trial, from forecasts [window, horizon, level].
+def rows(
+    job: Job,
+    trial: Trial,
+    found: np.ndarray,
+    base: np.ndarray,
+    bases: Sequence[Mapping[str, float]],
+) -> pd.DataFrame:
+    """The table's rows of one trial, from its and the untouched forecasts [window, horizon, level].
 
+    bases: the untouched model's metrics of each window.
     A forecast that ablation made infinite or undefined has NaN for every metric.
     """
     made = []
-    for window, edited, untouched in zip(job.windows, found, base, strict=True):
+    for window, edited, untouched, own in zip(job.windows, found, base, bases, strict=True):
         broken = not np.isfinite(edited).all()
         values = (
             dict.fromkeys(METRICS, np.nan) if broken else measure(window, edited, LEVELS, untouched)
         )
-        bases = measure(window, untouched, LEVELS, untouched)
         made += [
             (
                 job.model.name,
@@ -201,7 +218,7 @@ def rows(job: Job, trial: Trial, found: np.ndarray, base: np.ndarray) -> pd.Data
                 window.index,
                 metric,
                 value,
-                bases[metric],
+                own[metric],
             )
             for metric, value in values.items()
         ]

@@ -86,7 +86,8 @@ class Mean(_Recorded):
                     if number == len(sums[at]):
                         sums[at].append({})
                     length = value.shape[1]
-                    total = torch.cat([value, torch.ones_like(value[..., :1])], -1).sum(0)
+                    exact = value.float()  # a count in half precision ends at 256 or 2,048
+                    total = torch.cat([exact, torch.ones_like(exact[..., :1])], -1).sum(0)
                     sums[at][number][length] = sums[at][number].get(length, 0) + total
         self._means = {at: tuple(map(_mean, runs)) for at, runs in sums.items()}
 
