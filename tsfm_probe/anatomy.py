@@ -1,14 +1,46 @@
 """Where the parts of a network are: what every probe, edit and score looks things up in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tsfm_probe.address import Address, matching, prefixes
 from tsfm_probe.errors import UsageError, nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where every head's rows of one projection to query, key or value are.
+
+    linear: the map whose output holds them, alone or together with other projections.
+    groups: sets of rows: as many as heads, or fewer where heads share keys and values
+    (grouped-query attention; Ainslie et al. 2023).
+    span: the rows of the map that belong to this projection.
+    order: how those rows are ordered: "head row", or "row head" where the head runs fastest.
+    scale: what the map multiplies its weight with (unit scaling; Blake et al. 2023).
+    """
+
+    linear: nn.Linear
+    groups: int
+    span: slice = field(default_factory=lambda: slice(None))
+    order: str = "head row"
+    scale: float = 1.0
+
+    def rows(self, group: int) -> Tensor:
+        """The raw weights of one set of rows: a view [head_dim, d_model]."""
+        rows = self.linear.weight[self.span]
+        return rearrange(rows, f"({self.order}) d -> head row d", head=self.groups)[group]
+
+    def bias(self, group: int) -> Tensor | None:
+        """Their bias, a view [head_dim], if the map has one."""
+        if self.linear.bias is None:
+            return None
+        rows = self.linear.bias[self.span]
+        return rearrange(rows, f"({self.order}) -> head row", head=self.groups)[group]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,16 +51,24 @@ class Component:
     write: the module whose output is added to the residual stream.
     mix: the linear map whose input is the concatenation of the heads, head-major; None for an MLP.
     heads: how many heads there are, 0 for an MLP.
-    projections: the linear maps to query, key and value by the names "q", "k" and "v".
-    axes: the axes of both tensors in the order in which the network lays them out.
+    projections: the projections to query, key and value by the names "q", "k" and "v".
+    axes: the axes of the input of `mix` (of the write for an MLP), as the network lays them out;
+    several may be merged, "(batch time) variate d".
+    write_axes: the axes of the write; "" where they are the same.
+    scale: what `mix` multiplies its weight and its bias with.
+    gain: what stands between `mix` and `write`: takes the output of `mix` and gives the factor by
+    which it is multiplied to become the write, such as that of a norm; None where nothing does.
     """
 
     at: Address
     write: nn.Module
     mix: nn.Linear | None = None
     heads: int = 0
-    projections: Mapping[str, nn.Linear] = field(default_factory=dict)
+    projections: Mapping[str, Projection] = field(default_factory=dict)
     axes: str = "batch time d"
+    write_axes: str = ""
+    scale: float = 1.0
+    gain: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.mix is not None and self.mix.in_features % self.heads:
@@ -43,16 +83,39 @@ class Component:
         """The columns of one head in the input of `mix`."""
         return slice(head * self.head_dim, (head + 1) * self.head_dim)
 
+    def group(self, name: str, head: int) -> int:
+        """Which set of rows of the projection "q", "k" or "v" a head uses."""
+        return head * self.projections[name].groups // self.heads
+
     def rows(self, name: str, head: int) -> Tensor:
-        """One head's rows of the projection "q", "k" or "v": a view [head_dim, d_model]."""
-        weight = self.projections[name].weight
-        return rearrange(weight, "(head row) d -> head row d", head=self.heads)[head]
+        """One head's raw rows of the projection "q", "k" or "v": a view [head_dim, d_model]."""
+        return self.projections[name].rows(self.group(name, head))
 
     def share(self, mixed: Tensor, head: int) -> Tensor:
-        """What one head adds to the write: [batch, time, d] from its [batch, time, head_dim]."""
+        """What one head adds to the write: [row, time, d] from all heads' [row, time, column].
+
+        What stands between `mix` and the write is frozen at the sum of all heads.
+        """
+        weight = self._mix().weight[:, self.columns(head)]
+        return self._gained(mixed, self.scale * (mixed[..., self.columns(head)] @ weight.T))
+
+    def rest(self, mixed: Tensor) -> Tensor:
+        """What the write is beside the shares of the heads: that of a bias, [row, time, d]."""
+        bias = self._mix().bias
+        if bias is None:
+            return torch.zeros_like(self.share(mixed, 0))
+        return self._gained(mixed, self.scale * bias.expand(*mixed.shape[:-1], -1))
+
+    def _gained(self, mixed: Tensor, part: Tensor) -> Tensor:
+        if self.gain is None:
+            return part
+        made = self.scale * functional.linear(mixed, self._mix().weight, self._mix().bias)
+        return self.gain(made) * part
+
+    def _mix(self) -> nn.Linear:
         if self.mix is None:
             raise UsageError(f"a head of {self.at} was asked for", "an MLP has no heads")
-        return mixed @ self.mix.weight[:, self.columns(head)].T
+        return self.mix
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +124,29 @@ class Stack:
 
     name: the `stack` of its addresses.
     starts: for each layer the module whose input is the stream that enters the layer.
-    end: the module whose input is the stream that leaves the last layer (the final norm).
+    end: the module whose input is the stream that leaves the last layer: the final norm, or the
+    output map where there is none.
+    axes: the axes of the stream; "batch variate time d" where series are read together.
     """
 
     name: str
     starts: tuple[nn.Module, ...]
     end: nn.Module
+    axes: str = "batch time d"
+
+    @property
+    def rows(self) -> str:
+        """The axes of everything that is recorded: a row is a series where the stream tells."""
+        return "(batch variate) time d" if "variate" in self.axes else "batch time d"
 
 
 @dataclass(frozen=True, eq=False)
 class HeadWeights:
-    """One head's projections in fp32: q, k, v [head_dim, d_model], o [d_model, head_dim]."""
+    """One head's projections in fp32: q, k, v [head_dim, d_model], o [d_model, head_dim].
+
+    They are what the network multiplies with: the scales of its maps are in them. Heads that share
+    keys and values have equal k and v.
+    """
 
     q: Tensor
     k: Tensor
@@ -138,8 +213,10 @@ class Anatomy:
             raise UsageError(
                 f"the head weights of {at}", "it is no head", "such as decoder.3.cross.5"
             )
-        output = component.mix.weight[:, component.columns(at.head)]
-        inputs = (component.rows(name, at.head) for name in "qkv")
+        output = component.scale * component.mix.weight[:, component.columns(at.head)]
+        inputs = (
+            component.projections[name].scale * component.rows(name, at.head) for name in "qkv"
+        )
         return HeadWeights(*(one.detach().to(torch.float32) for one in (*inputs, output)))
 
     def select(self, pattern: str) -> tuple[Address, ...]:

@@ -23,7 +23,7 @@ def execute(name: str, device: str, terminal: Terminal) -> None:
             findings.append(finding)
             progress(number, len(LAWS), finding.law)
     _tell(findings, name, terminal)
-    failed = [finding for finding in findings if not finding.holds]
+    failed = [finding for finding in findings if finding.fails]
     if failed:
         words = "; ".join(f"law {one.number} ({one.law}): {one.deviation:.3g}" for one in failed)
         raise CheckFailed(
@@ -38,9 +38,9 @@ def _tell(findings: list[Finding], name: str, terminal: Terminal) -> None:
     rows = [
         [
             f"{one.number:>2} {one.law}",
-            "holds" if one.holds else "FAILS",
-            f"{one.deviation:.2g}",
-            f"{one.allowed:.2g}",
+            "holds" if one.holds else "FAILS" if one.tried else "not tried",
+            f"{one.deviation:.2g}" if one.tried else "-",
+            f"{one.allowed:.2g}" if one.tried else "-",
             one.note,
         ]
         for one in findings

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tsfm_probe.laws import edits, forecasts, sums
+from tsfm_probe.laws import edits, forecasts, gradients, sums
 from tsfm_probe.laws.subject import Finding, Subject
 from tsfm_probe.models.base import Model
 
@@ -21,6 +21,7 @@ LAWS: tuple[Callable[[Subject], Finding], ...] = (
     forecasts.same_seed_same_forecast,
     forecasts.saving_keeps_the_forecast,
     forecasts.equals_upstream,
+    gradients.gradients_are_true,
 )
 
 

@@ -69,9 +69,12 @@ def all_heads_are_the_attention(subject: Subject) -> Finding:
     anatomy = subject.model.anatomy
     worst = 0.0
     for at in attentions(subject.model):
-        bias = getattr(anatomy[at].mix, "bias", None)
-        whole = subject.output(Edit(at, None if bias is None else bias.detach()))
-        worst = max(worst, relative(subject.output(*map(Edit, heads_of(subject.model, at))), whole))
+        component, heads = anatomy[at], heads_of(subject.model, at)
+        assert component.mix is not None  # it has heads
+        with torch.no_grad():
+            rest = component.rest(component.mix.weight.new_zeros(1, 1, component.mix.in_features))
+        zeroed = subject.output(*map(Edit, heads))
+        worst = max(worst, relative(zeroed, subject.output(Edit(at, rest))))
     return Finding(4, "all heads are the attention", worst, ROUNDING)
 
 

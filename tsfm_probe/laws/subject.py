@@ -23,7 +23,7 @@ class Finding:
     """How far one law is from holding.
 
     number, law: which one. deviation: what was measured. allowed: the largest deviation at which
-    the law holds. note: what else there is to say.
+    the law holds. note: what else there is to say. tried: False where it could not be.
     """
 
     number: int
@@ -31,11 +31,17 @@ class Finding:
     deviation: float
     allowed: float
     note: str = ""
+    tried: bool = True
 
     @property
     def holds(self) -> bool:
-        """Whether the law holds; never on NaN."""
-        return self.deviation <= self.allowed
+        """Whether the law was tried and holds; never on NaN."""
+        return self.tried and self.deviation <= self.allowed
+
+    @property
+    def fails(self) -> bool:
+        """Whether the law was tried and does not hold."""
+        return self.tried and not self.holds
 
 
 @dataclass(frozen=True, eq=False)

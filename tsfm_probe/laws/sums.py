@@ -1,11 +1,13 @@
 """Laws 6 to 9: the residual stream is the sum of what its parts write, head by head."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from tsfm_probe.address import Address
+from tsfm_probe.anatomy import Component
 from tsfm_probe.laws.subject import ROUNDING, Finding, Subject, attentions, heads_of, relative
 from tsfm_probe.models.base import Model
 
@@ -24,16 +26,16 @@ def writes_sum_to_the_stream(subject: Subject) -> Finding:
 
 
 def shares_sum_to_the_write(subject: Subject) -> Finding:
-    """Law 7: the shares of the heads (and a bias) sum to what the attention writes."""
-    anatomy = subject.model.anatomy
+    """Law 7: the shares of the heads (and of a bias) sum to what the attention writes."""
     worst = 0.0
     for at in attentions(subject.model):
-        component, heads = anatomy[at], heads_of(subject.model, at)
+        component, heads = subject.model.anatomy[at], heads_of(subject.model, at)
         record = subject.record(addresses=[at, *heads], horizon=1)
-        bias = getattr(component.mix, "bias", None)
         for run, write in enumerate(record.parts[at]):
-            shares = (component.share(record.parts[one][run], one.head or 0) for one in heads)
-            total = sum(shares, torch.zeros_like(write) if bias is None else bias.detach())
+            mixed = torch.cat([record.parts[one][run] for one in heads], dim=-1)
+            with torch.no_grad():
+                shares = [component.share(mixed, one.head or 0) for one in heads]
+                total = sum(shares, component.rest(mixed))
             worst = max(worst, relative(total, write))
     return Finding(7, "head shares sum to the write", worst, ROUNDING)
 
@@ -65,41 +67,68 @@ def effects_sum_to_the_prediction(subject: Subject) -> Finding:
 def weights_belong_to_their_head(subject: Subject) -> Finding:
     """Law 9: the rows of q, k and v claimed for a head move that head's mixed values alone.
 
-    Doubling its v doubles them; doubling its q and halving its k leaves them; and the matrices
-    returned by head_weights are those rows.
+    Doubling its v doubles them; turning the signs of its q and k leaves them (exactly so, whatever
+    norm follows); without its q those of other heads stay; and the matrices of head_weights are
+    those rows. Heads that share keys and values are changed together.
     """
     worst = 0.0
     for at in attentions(subject.model):
         heads = heads_of(subject.model, at)
         before = _mixed(subject, heads)
         for head in heads:
-            doubled = [2 * one if own == head else one for own, one in before.items()]
-            worst = max(
-                worst,
-                _moved(subject, head, heads, {"v": 2.0}, doubled),
-                _moved(subject, head, heads, {"q": 2.0, "k": 0.5}, list(before.values())),
-                _row_difference(subject.model, head),
-            )
+            worst = max(worst, _moved(subject, head, before), _row_difference(subject.model, head))
     return Finding(9, "head weights belong to their head", worst, ROUNDING)
 
 
-def _moved(
-    subject: Subject,
-    head: Address,
-    heads: Sequence[Address],
-    factors: dict[str, float],
-    expected: Sequence[Tensor],
-) -> float:
-    component = subject.model.anatomy[head]
+def _moved(subject: Subject, head: Address, before: dict[Address, Tensor]) -> float:
+    """How far the mixed values are from what scaled rows of one head should make of them."""
+    component, own = subject.model.anatomy[head], head.head or 0
+    values = _sharing(component, "v", own)
+    keys = _sharing(component, "k", own)
+    doubled = [2 * one if at.head in values else one for at, one in before.items()]
+    with _scaled(component, {"v": [own]}, 2.0):
+        off = _off(subject, before, doubled)
+    with _scaled(component, {"q": keys, "k": [own]}, -1.0):
+        off = max(off, _off(subject, before, list(before.values())))
+    others = {at: one for at, one in before.items() if at != head}
+    with _scaled(component, {"q": [own]}, 0.0):
+        return max(off, _off(subject, others, list(others.values())))
+
+
+def _sharing(component: Component, name: str, head: int) -> list[int]:
+    """The heads that use the same rows of a projection as this one."""
+    own = component.group(name, head)
+    return [one for one in range(component.heads) if component.group(name, one) == own]
+
+
+@contextmanager
+def _scaled(component: Component, heads: Mapping[str, list[int]], factor: float) -> Iterator[None]:
+    """The rows of these heads multiplied, with their biases, for as long as the block is open."""
+    views = [
+        view
+        for name, those in heads.items()
+        for group in {component.group(name, one) for one in those}
+        for view in (
+            component.projections[name].rows(group),
+            component.projections[name].bias(group),
+        )
+        if view is not None
+    ]
+    kept = [view.detach().clone() for view in views]
     with torch.no_grad():
-        for name, factor in factors.items():
-            component.rows(name, head.head or 0).mul_(factor)
-        try:
-            found = _mixed(subject, heads)
-        finally:
-            for name, factor in factors.items():
-                component.rows(name, head.head or 0).div_(factor)
-    return max(map(relative, found.values(), expected))
+        for view in views:
+            view.mul_(factor)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for view, old in zip(views, kept, strict=True):
+                view.copy_(old)
+
+
+def _off(subject: Subject, heads: Iterable[Address], expected: Sequence[Tensor]) -> float:
+    found = _mixed(subject, list(heads))
+    return max(map(relative, found.values(), expected), default=0.0)
 
 
 def _mixed(subject: Subject, heads: Sequence[Address]) -> dict[Address, Tensor]:
@@ -111,5 +140,8 @@ def _mixed(subject: Subject, heads: Sequence[Address]) -> dict[Address, Tensor]:
 def _row_difference(model: Model, head: Address) -> float:
     weights = model.anatomy.head_weights(head)
     component = model.anatomy[head]
-    pairs = [(getattr(weights, name), component.rows(name, head.head or 0)) for name in "qkv"]
-    return max(float((one - two.detach().float()).abs().max()) for one, two in pairs)
+    worst = 0.0
+    for name in "qkv":
+        rows = component.projections[name].scale * component.rows(name, head.head or 0)
+        worst = max(worst, float((getattr(weights, name) - rows.detach().float()).abs().max()))
+    return worst

@@ -32,6 +32,10 @@ class Model(ABC):
     """Whether a forecast depends on `seed` and `samples`."""
     linear_readout: ClassVar[bool]
     """Whether the readout is linear without a bias, so that effects sum to the prediction."""
+    joint: ClassVar[bool] = False
+    """Whether several series can be forecast jointly."""
+    notice: ClassVar[str] = ""
+    """What is said when a checkpoint of the family is loaded: a licence that forbids something."""
 
     def __init__(self, name: str, source: Source, net: Any, anatomy: Anatomy) -> None:
         self.name = name
@@ -60,10 +64,13 @@ class Model(ABC):
         return sum(weight.numel() for weight in self.net.parameters())
 
     @abstractmethod
-    def encode(self, contexts: Sequence[np.ndarray]) -> Any:
+    def encode(self, contexts: Sequence[np.ndarray], groups: Sequence[int] | None = None) -> Any:
         """Everything of a forecast that depends on the contexts and `encoding_stacks` alone.
 
-        contexts: one [time] array per series, NaN where missing, of any lengths.
+        contexts: one [time] array per series, NaN where missing, of any lengths; the last values
+        of all of them stand at the same time.
+        groups: [series] numbers; series of equal number are forecast jointly, where `joint` says
+        that they can be. None: each on its own.
         """
 
     @abstractmethod
@@ -75,14 +82,26 @@ class Model(ABC):
         """
 
     def forecast(
-        self, contexts: Sequence[np.ndarray], horizon: int, seed: int = 0, samples: int = 0
+        self,
+        contexts: Sequence[np.ndarray],
+        horizon: int,
+        seed: int = 0,
+        samples: int = 0,
+        groups: Sequence[int] | None = None,
     ) -> Forecast:
         """Quantile forecasts [series, horizon, level] of any horizon, at levels 0.1 to 0.9.
 
-        Each depends on its own context, seed and samples alone (up to rounding): not on batch
-        size, neighbours or order.
+        Each depends on its own context (and those of its group), seed and samples alone (up to
+        rounding): not on batch size, neighbours or order. groups: see `encode`.
         """
-        return self.decode(self.encode(contexts), horizon, seed, samples)
+        return self.decode(self.encode(contexts, groups), horizon, seed, samples)
+
+    @abstractmethod
+    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+        """The first prediction, as `anatomy.output` gives it, in one pass with gradients.
+
+        Every edit of a forecast reaches it, so that its derivative is that of the network.
+        """
 
     @abstractmethod
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
@@ -96,12 +115,13 @@ class Model(ABC):
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
         """Multiply-adds of one series' forecast in weight matrices, for an estimate of cost."""
 
-    @abstractmethod
-    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
+    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float | None:
         """Largest difference from the upstream library's forecast, over the forecasts' scale.
 
         Families that draw samples compare the most probable path, so that nothing is random.
+        None where the network is our own: tests compare it with forecasts that upstream made.
         """
+        return None
 
     def save(self, folder: Path) -> None:
         """Write the network in the published format: config.json and model.safetensors."""
@@ -115,6 +135,14 @@ def left_padded(contexts: Sequence[np.ndarray], length: int) -> Tensor:
     for row, one in zip(batch, kept, strict=True):
         row[len(row) - len(one) :] = one
     return torch.from_numpy(batch)
+
+
+def members(groups: Sequence[int] | None, count: int) -> list[list[int]]:
+    """The places of the series of each group, in order of first appearance; None: each alone."""
+    found: dict[int, list[int]] = {}
+    for place, group in enumerate(range(count) if groups is None else groups):
+        found.setdefault(group, []).append(place)
+    return list(found.values())
 
 
 def levels_of(values: Tensor, native: Sequence[float]) -> Forecast:

@@ -30,10 +30,8 @@ class CachedDecoder:
         self.hidden_bias = (~mask.bool())[:, None, None].to(hidden.dtype) * lowest
         self.cross = [self._cross_states(block, hidden) for block in self.decoder.block]
         rows = hidden.shape[0] * samples
-        self.own = [
-            hidden.new_empty(2, rows, first.n_heads, steps, first.key_value_proj_dim)
-            for _ in self.decoder.block
-        ]
+        shape = (rows, first.n_heads, steps, first.key_value_proj_dim)
+        self.own = [(hidden.new_empty(shape), hidden.new_empty(shape)) for _ in self.decoder.block]
 
     @staticmethod
     def _cross_states(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,16 @@
-"""Reading a published checkpoint into an upstream network, strictly."""
+"""Reading a published checkpoint into a network, upstream's or our own, strictly."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from tsfm_probe.errors import ModelError, UsageError
+from tsfm_probe.models.own import OwnNetwork
 from tsfm_probe.models.source import Source
 
 UNREADABLE = (
@@ -48,11 +52,61 @@ def read(network: Any, source: Source, device: str, dtype: str, optional: tuple[
     return net.to(place).eval()
 
 
+def read_own(
+    build: Callable[[dict[str, Any]], OwnNetwork],
+    source: Source,
+    device: str,
+    dtype: str,
+    optional: tuple[str, ...] = (),
+    renamed: Callable[[str], str] | None = None,
+) -> Any:
+    """A network of our own with its published weights, in eval mode.
+
+    build: makes the network from the content of config.json; a KeyError, TypeError or ValueError
+    of it says that the config cannot be used. optional: ends of the names of weights that may be
+    missing or unexpected. renamed: the network's name of a weight in the file.
+    Raises ModelError that names missing, unexpected or misshapen weights; UsageError if CUDA is
+    asked for where there is none.
+    """
+    files = source.weight_files
+    place = _place(device)
+    config = source.config()
+    reading = "config.json"
+    try:
+        net = build(config)
+        weights: dict[str, Tensor] = {}
+        for file in files:
+            reading = file.name
+            found = load_file(file)
+            weights |= {renamed(name) if renamed else name: one for name, one in found.items()}
+    except UNREADABLE as error:
+        raise _unreadable(source, reading, error) from error
+    own = net.state_dict()
+    _refuse_mismatch(source, _compared(own, weights, optional), optional)
+    net.load_state_dict({name: weights.get(name, own[name]) for name in own})
+    return net.to(place, _dtype(place, dtype, source)).eval()
+
+
+def _compared(
+    own: Mapping[str, Tensor], found: Mapping[str, Tensor], optional: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "missing_keys": own.keys() - found.keys(),
+        "unexpected_keys": {
+            name for name in found.keys() - own.keys() if not name.endswith(optional)
+        },
+        "mismatched_keys": [
+            (name,) for name in own.keys() & found.keys() if own[name].shape != found[name].shape
+        ],
+    }
+
+
 def _unreadable(source: Source, file: str, error: Exception) -> ModelError:
+    told = file if file == "config.json" else f"{file} or config.json"
     reason = " ".join(str(error).split())[:200] or repr(error)
     return ModelError(
         f"the checkpoint in {source.folder} was to be read",
-        f"{file} or config.json is damaged or does not fit ({reason})",
+        f"{told} is damaged or does not fit ({reason})",
         "a folder in the published format",
     )
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,23 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, t5
-from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of
+from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of, members
 from tsfm_probe.models.source import Source
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Contexts as they are forecast.
+
+    padded: [series, time]. groups: the places of the series of each group.
+    """
+
+    padded: Tensor
+    groups: list[list[int]]
+
+
 class Chronos2(Model):
-    """A Chronos-2 checkpoint; every series is a group of its own.
+    """A Chronos-2 checkpoint; a series is a group of its own if nothing else is asked for.
 
     Nothing is encoded ahead, since its one stack reads the context and the masked future together.
     """
@@ -28,6 +40,7 @@ class Chronos2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
+    joint = True
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Chronos2":
@@ -39,16 +52,25 @@ class Chronos2(Model):
     def context_length(self) -> int:
         return self.net.chronos_config.context_length
 
-    def encode(self, contexts: Sequence[np.ndarray]) -> Tensor:
-        return left_padded(contexts, self.context_length)
+    def encode(self, contexts: Sequence[np.ndarray], groups: Sequence[int] | None = None) -> Given:
+        return Given(left_padded(contexts, self.context_length), members(groups, len(contexts)))
 
-    def decode(self, state: Tensor, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
-        given = rearrange(state, "series time -> series 1 time")
+    def decode(self, state: Given, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        tasks = [state.padded[places] for places in state.groups]
+        size = len(state.padded)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "We recommend keeping prediction length")
-            found = self.upstream().predict(given, prediction_length=horizon, batch_size=len(given))
-        values = rearrange(found, "series 1 level time -> series time level")
-        return levels_of(values, self.net.chronos_config.quantiles)
+            found = self.upstream().predict(tasks, prediction_length=horizon, batch_size=size)
+        levels = self.net.chronos_config.quantiles
+        values = torch.empty(size, horizon, len(levels))
+        for places, one in zip(state.groups, found, strict=True):
+            values[places] = rearrange(one.float(), "series level time -> series time level")
+        return levels_of(values, levels)
+
+    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+        padded = left_padded(contexts, self.context_length).to(self.device)
+        stream = self.net.encode(padded, num_output_patches=1)[0][0]
+        return self.net.output_patch_embedding(stream[:, -1:])
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = t5.frozen_norm(self.net.encoder.final_layer_norm, stream)

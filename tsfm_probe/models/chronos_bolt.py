@@ -53,17 +53,28 @@ class ChronosBolt(Model):
         return self.net.chronos_config.context_length
 
     @torch.no_grad()
-    def encode(self, contexts: Sequence[np.ndarray]) -> Encoded:
+    def encode(
+        self, contexts: Sequence[np.ndarray], groups: Sequence[int] | None = None
+    ) -> Encoded:
         return self._encode(left_padded(contexts, self.context_length).to(self.device))
 
     def _encode(self, padded: Tensor) -> Encoded:
         hidden, (loc, scale), embedded, mask = self.net.encode(context=padded)
         return Encoded(padded, hidden, embedded, mask, loc, scale)
 
+    def _raw(self, state: Encoded) -> Tensor:
+        """What the network gives for the next native length, not scaled back: [series, 1, ...]."""
+        return self.net.output_patch_embedding(
+            self.net.decode(state.embedded, state.mask, state.hidden)
+        )
+
+    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+        padded = left_padded(contexts, self.context_length)
+        return self._raw(self._encode(padded.to(self.device)))
+
     def _quantiles(self, state: Encoded) -> Tensor:
         """Quantiles of the next native length: [series, level, time]."""
-        stream = self.net.decode(state.embedded, state.mask, state.hidden)
-        flat = self.net.output_patch_embedding(stream)[:, 0]
+        flat = self._raw(state)[:, 0]
         flat = self.net.instance_norm.inverse(flat, (state.loc, state.scale))
         return rearrange(
             flat, "series (level time) -> series level time", level=self.net.num_quantiles

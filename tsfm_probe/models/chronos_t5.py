@@ -70,7 +70,9 @@ class ChronosT5(Model):
         return self.config.num_samples
 
     @torch.no_grad()
-    def encode(self, contexts: Sequence[np.ndarray]) -> Encoded:
+    def encode(
+        self, contexts: Sequence[np.ndarray], groups: Sequence[int] | None = None
+    ) -> Encoded:
         return self._encode(contexts, left_padded(contexts, self.context_length))
 
     def _encode(self, contexts: Sequence[np.ndarray], padded: Tensor) -> Encoded:
@@ -126,6 +128,11 @@ class ChronosT5(Model):
             chosen.append(choose(logits, start + step))
         tokens = torch.stack(chosen[1:], dim=-1)
         return rearrange(tokens, "(series sample) step -> series sample step", sample=samples)
+
+    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+        state = self._encode(contexts, left_padded(contexts, self.context_length))
+        decoder = CachedDecoder(self.net, state.hidden, state.mask, 1, 1)
+        return decoder.step(start_tokens(self.net, len(contexts), 1))[:, None]
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = t5.frozen_norm(self.net.decoder.final_layer_norm, stream)

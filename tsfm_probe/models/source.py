@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from tsfm_probe.errors import ModelError, UsageError, nearest
 from tsfm_probe.models.names import KNOWN
 
@@ -40,6 +42,17 @@ class Source:
             if pickles
             else "a checkpoint has config.json and model.safetensors",
         )
+
+    def weight_names(self) -> set[str]:
+        """The names of the weights, none of which is read; empty if there are none."""
+        names: set[str] = set()
+        for path in self.folder.glob("*.safetensors"):
+            try:
+                with safe_open(path, "pt") as file:
+                    names |= set(file.keys())
+            except (OSError, SafetensorError) as error:
+                raise ModelError(f"{path} was to be read", f"it is damaged ({error})") from error
+        return names
 
     def weight_hash(self) -> str:
         """SHA-256 of the weight files."""

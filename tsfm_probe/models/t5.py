@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfm_probe.address import Address
-from tsfm_probe.anatomy import Anatomy, Component, Stack
+from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 
 
 def anatomy(encoder: Any, decoder: Any, output: nn.Module) -> Anatomy:
@@ -39,8 +39,9 @@ def attentions(block: Any) -> dict[str, Any]:
 
 def component(at: Address, attention: Any, axes: str = "batch time d") -> Component:
     """The component of an attention module with the names of T5: q, k, v, o."""
-    projections = {name: getattr(attention, name) for name in "qkv"}
-    return Component(at, attention.o, attention.o, attention.n_heads, projections, axes)
+    heads = attention.n_heads
+    projections = {name: Projection(getattr(attention, name), heads) for name in "qkv"}
+    return Component(at, attention.o, attention.o, heads, projections, axes)
 
 
 def frozen_norm(norm: Any, stream: Tensor) -> Callable[[Tensor], Tensor]:

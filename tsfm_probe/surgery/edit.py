@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from einops import rearrange
 from torch import Tensor, nn
 
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component
 from tsfm_probe.errors import UsageError
+from tsfm_probe.surgery.layout import Layout
 
 Tape = tuple[Tensor, ...]
 
@@ -22,7 +22,7 @@ class Edit:
 
     at: a head (its slice of the input of the output projection is replaced) or a part
     (its write is replaced).
-    by: None writes zero; a tensor that broadcasts to [batch, time, d] (d is head_dim for a head)
+    by: None writes zero; a tensor that broadcasts to [row, time, d] (d is head_dim for a head)
     is written each time the part runs; a tape holds one such tensor for each time that the part
     runs within the `with` block, in order.
     """
@@ -43,7 +43,8 @@ def edited(anatomy: Anatomy, edits: Sequence[Edit]) -> Iterator[None]:
         ordered = sorted(edits, key=lambda edit: edit.at)
         for whole, group in groupby(ordered, key=lambda edit: edit.at.whole):
             component = anatomy[whole]
-            hook = _Replace(component, tuple(group))
+            layout = hooks.enter_context(Layout(anatomy.stacks[whole.stack]).measured())
+            hook = _Replace(component, layout, tuple(group))
             for edit in hook.edits:
                 anatomy[edit.at]  # an unknown head is refused before anything is hooked
             hooks.callback(hook.place().remove)
@@ -61,8 +62,9 @@ def _refuse_overlap(edits: Sequence[Edit]) -> None:
 class _Replace:
     """The hook of one component: all edits of its heads, or the one of the whole part."""
 
-    def __init__(self, component: Component, edits: tuple[Edit, ...]) -> None:
+    def __init__(self, component: Component, layout: Layout, edits: tuple[Edit, ...]) -> None:
         self.component = component
+        self.layout = layout
         self.edits = edits
         self.runs = 0
 
@@ -76,20 +78,19 @@ class _Replace:
         return mix.register_forward_pre_hook(self._on_mix)
 
     def _on_write(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        return self._replaced(output)
+        return self._replaced(output, self.component.write_axes or self.component.axes)
 
     def _on_mix(self, module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        return (self._replaced(inputs[0]),)
+        return (self._replaced(inputs[0], self.component.axes),)
 
-    def _replaced(self, value: Tensor) -> Tensor:
-        axes = self.component.axes
-        fresh = rearrange(value.clone(), f"{axes} -> batch time d")
+    def _replaced(self, value: Tensor, axes: str) -> Tensor:
+        fresh = self.layout.rows(value.clone(), axes)
         for edit in self.edits:
             head = edit.at.head
             columns = slice(None) if head is None else self.component.columns(head)
             fresh[..., columns] = self._new(edit)
         self.runs += 1
-        return rearrange(fresh, f"batch time d -> {axes}")
+        return self.layout.native(fresh, axes)
 
     def _new(self, edit: Edit) -> Tensor | float:
         if edit.by is None:

@@ -5,23 +5,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from einops import rearrange
 from torch import Tensor, nn
 
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component
 from tsfm_probe.errors import UsageError
+from tsfm_probe.surgery.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
     """What was recorded, one tensor for each time that a module ran, in order.
 
-    parts: by address, [batch, time, d] of a part's write or [batch, time, head_dim] of a head's
+    A row is a member of the batch, or one of its series where several are read together.
+
+    parts: by address, [row, time, d] of a part's write or [row, time, head_dim] of a head's
     slice of the input of the output projection.
-    streams: by (stack, layer), the stream [batch, time, d] that enters the layer; the number of
+    streams: by (stack, layer), the stream [row, time, d] that enters the layer; the number of
     layers stands for the stream that leaves the last one.
-    output: the prediction before it is scaled back, as the network lays it out.
+    output: the prediction before it is scaled back, [row, time, ...].
     """
 
     parts: dict[Address, list[Tensor]] = field(default_factory=dict)
@@ -43,43 +45,51 @@ def recorded(
     """
     record = Record()
     with ExitStack() as hooks:
+        layouts = {
+            name: hooks.enter_context(Layout(stack).measured())
+            for name, stack in anatomy.stacks.items()
+        }
         for at in addresses:
             keep = record.parts.setdefault(at, [])
-            hooks.callback(_watch_part(anatomy[at], at, keep).remove)
+            hooks.callback(_watch_part(anatomy[at], at, keep, layouts[at.stack]).remove)
         for name in streams:
             if name not in anatomy.stacks:
                 raise UsageError(f"no stack {name!r}", allowed=", ".join(anatomy.stacks))
             stack = anatomy.stacks[name]
             for layer, module in enumerate((*stack.starts, stack.end)):
                 keep = record.streams.setdefault((name, layer), [])
-                hooks.callback(module.register_forward_pre_hook(_input_to(keep)).remove)
+                hook = _input_to(keep, layouts[name], stack.axes)
+                hooks.callback(module.register_forward_pre_hook(hook).remove)
         if output:
-            hooks.callback(anatomy.output.register_forward_hook(_output_to(record.output)).remove)
+            stack = anatomy.reads
+            hook = _output_to(record.output, layouts[stack.name], stack.axes)
+            hooks.callback(anatomy.output.register_forward_hook(hook).remove)
         yield record
 
 
-def _watch_part(component: Component, at: Address, keep: list[Tensor]) -> Any:
-    pattern = f"{component.axes} -> batch time d"
+def _watch_part(component: Component, at: Address, keep: list[Tensor], layout: Layout) -> Any:
+    axes = component.axes
     if at.head is None:
-        return component.write.register_forward_hook(_output_to(keep, pattern))
+        hook = _output_to(keep, layout, component.write_axes or axes)
+        return component.write.register_forward_hook(hook)
     assert component.mix is not None  # an address with a head was found in the anatomy
-    return component.mix.register_forward_pre_hook(
-        _input_to(keep, pattern, component.columns(at.head))
-    )
+    columns = component.columns(at.head)
+    return component.mix.register_forward_pre_hook(_input_to(keep, layout, axes, columns))
 
 
 def _input_to(
-    keep: list[Tensor], pattern: str = "", columns: slice = slice(None)
+    keep: list[Tensor], layout: Layout, axes: str, columns: slice = slice(None)
 ) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        value = rearrange(inputs[0], pattern) if pattern else inputs[0]
-        keep.append(value[..., columns].clone())
+        keep.append(layout.rows(inputs[0], axes)[..., columns].clone())
 
     return hook
 
 
-def _output_to(keep: list[Tensor], pattern: str = "") -> Callable[[nn.Module, Any, Tensor], None]:
+def _output_to(
+    keep: list[Tensor], layout: Layout, axes: str
+) -> Callable[[nn.Module, Any, Tensor], None]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        keep.append((rearrange(output, pattern) if pattern else output).clone())
+        keep.append(layout.rows(output, axes).clone())
 
     return hook
