@@ -67,6 +67,13 @@ def ablate(
         float, typer.Option(help="Redundant means: error rises by less than this, in percent.")
     ] = 1.0,
     limit: Annotated[int, typer.Option(help="Series at most, the first ones; 0: all.")] = 0,
+    joint: Annotated[
+        bool,
+        typer.Option(
+            "--joint",
+            help="Forecast the series of a wide file jointly (families that attend between series).",
+        ),
+    ] = False,
     item_column: Annotated[str, typer.Option(help="Long form: names of series.")] = "item_id",
     time_column: Annotated[str, typer.Option(help="Time stamps.")] = "timestamp",
     target_column: Annotated[str, typer.Option(help="Long form: values.")] = "target",
@@ -101,7 +108,7 @@ def ablate(
     from tsfm_probe.commands.terminal import Terminal
     from tsfm_probe.probes.ablation import Setting
 
-    setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit)
+    setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit, joint)
     columns = command.Columns(item_column, time_column, target_column, freq)
     size = _batch_size(batch_size)
     asked = command.Request(

@@ -31,7 +31,8 @@ class Setting:
     "mean" or "resample". horizon: steps. windows: per series at most. context: values that the
     model sees, 0 for as many as it can read. samples: paths of a sampling family, 0 for the
     checkpoint's own number. seed: of samples, controls and resampling. limit: series at most,
-    0 for all. Raises UsageError if one is out of its range.
+    0 for all. joint: whether series are forecast jointly, those whose windows begin at the same
+    time, as the columns of a wide file do. Raises UsageError if one is out of its range.
     """
 
     by: str = "head"
@@ -43,6 +44,7 @@ class Setting:
     samples: int = 0
     seed: int = 0
     limit: int = 0
+    joint: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("by", BY), ("method", METHODS)):
@@ -71,6 +73,12 @@ class Job:
     @classmethod
     def of(cls, model: Model, series: Iterable[Series], setting: Setting) -> "Job":
         """Cut windows and list trials; UsageError or DataError if nothing is left to do."""
+        if setting.joint and not model.joint:
+            raise UsageError(
+                f"a joint forecast by {model.name}",
+                f"{model.family} reads each series on its own",
+                "a model with attention between series, such as chronos-2, or no --joint",
+            )
         chosen = list(series)[: setting.limit or None]
         length = setting.context or model.context_length
         if length > model.context_length:
@@ -104,6 +112,7 @@ class Job:
             asked.seed,
             asked.samples,
             batch_size,
+            asked.joint,
         )
 
     def multiply_adds(self) -> float:
@@ -127,6 +136,7 @@ def ablate(
     samples: int = 0,
     seed: int = 0,
     limit: int = 0,
+    joint: bool = False,
     batch_size: int = 0,
 ) -> Table:
     """Ablate each head, part or layer in turn and measure what it does to the forecasts.
@@ -135,7 +145,7 @@ def ablate(
     untouched model on the same windows and the same random numbers; the last trials are controls.
     """
     chosen = series.series if isinstance(series, Dataset) else series
-    setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit)
+    setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit, joint)
     job = Job.of(model, chosen, setting)
     frames = [frame for _, frame in tried(job, job.plan, batch_size)]
     return Table(pd.concat(frames, ignore_index=True), about(job))

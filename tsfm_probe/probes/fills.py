@@ -10,7 +10,7 @@ from torch import Tensor
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.errors import UsageError
-from tsfm_probe.probes.batches import Batch
+from tsfm_probe.probes.batches import Batch, resized
 from tsfm_probe.surgery.edit import Edit, Tape
 from tsfm_probe.surgery.record import recorded
 
@@ -128,6 +128,7 @@ class Resample(_Recorded):
                     resized(contexts[donors[place]], len(own))
                     for place, own in zip(batch.places, batch.contexts, strict=True)
                 ),
+                batch.groups,
             )
             for batch in batches
         }
@@ -167,9 +168,3 @@ def donors(series: Sequence[str], seed: int) -> list[int]:
             others = np.delete(np.arange(len(names)), place)
         chosen.append(int(rng.choice(others)))
     return chosen
-
-
-def resized(context: np.ndarray, length: int) -> np.ndarray:
-    """A context with as many values: the last ones, with NaN on the left if there are too few."""
-    kept = np.asarray(context, dtype=np.float64)[-length:]
-    return np.concatenate([np.full(length - len(kept), np.nan), kept])

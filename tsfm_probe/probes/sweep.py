@@ -10,7 +10,7 @@ import torch
 from tsfm_probe.data.series import Window
 from tsfm_probe.errors import ModelError
 from tsfm_probe.models.base import Model
-from tsfm_probe.probes.batches import Batch, Encoder, batches, seen
+from tsfm_probe.probes.batches import Batch, Encoder, batches, seen, seen_jointly
 from tsfm_probe.probes.fills import Fill, Mean, Resample, Zero, donors
 from tsfm_probe.surgery.edit import edited
 from tsfm_probe.surgery.plan import Trial
@@ -24,7 +24,8 @@ class Sweep:
     """A model, windows and a method of ablation; each call forecasts them under one trial.
 
     horizon: steps. seed, samples: see Model.forecast. batch_size: windows at once, 0 to choose;
-    it is halved when memory runs out.
+    it is halved when memory runs out. joint: windows that begin at the same time are forecast
+    jointly.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Sweep:
         seed: int = 0,
         samples: int = 0,
         batch_size: int = 0,
+        joint: bool = False,
     ) -> None:
         self.model = model
         self.windows = windows
@@ -44,6 +46,7 @@ class Sweep:
         self.seed = seed
         self.samples = samples or model.default_samples
         self.batch_size = batch_size or self._comfortable()
+        self.joint = joint
         self._arrange()
 
     def _comfortable(self) -> int:
@@ -51,8 +54,8 @@ class Sweep:
         return max(1, rows // self.samples) if self.model.draws_samples else rows // 4
 
     def _arrange(self) -> None:
-        contexts = seen(self.windows)
-        self.batches = batches(contexts, self.batch_size)
+        contexts, groups = seen_jointly(self.windows) if self.joint else (seen(self.windows), None)
+        self.batches = batches(contexts, self.batch_size, groups)
         self.encoder = Encoder(self.model)
         self.fill = self._fill(contexts)
 
@@ -65,7 +68,12 @@ class Sweep:
         return Resample(self.model.anatomy, self.batches, contexts, chosen, self._untouched)
 
     def _untouched(self, batch: Batch) -> None:
-        self.model.forecast(batch.contexts, self.horizon, self.seed, self.samples)
+        self._forecast(batch, self.seed)
+
+    def _forecast(self, batch: Batch, seed: int) -> np.ndarray:
+        return self.model.forecast(
+            batch.contexts, self.horizon, seed, self.samples, batch.groups
+        ).values
 
     def forecasts(self, trial: Trial) -> np.ndarray:
         """Quantile forecasts of all windows under a trial: [window, horizon, level]."""
@@ -87,7 +95,7 @@ class Sweep:
         edits = self.fill.edits(trial.at, batch)
         if {at.stack for at in trial.at} & self.model.encoding_stacks:
             with edited(self.model.anatomy, edits):
-                return self.model.forecast(batch.contexts, self.horizon, seed, self.samples).values
+                return self._forecast(batch, seed)
         state = self.encoder(batch)
         with edited(self.model.anatomy, edits):
             return self.model.decode(state, self.horizon, seed, self.samples).values
