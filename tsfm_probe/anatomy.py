@@ -21,7 +21,7 @@ class Projection:
     (grouped-query attention; Ainslie et al. 2023).
     span: the rows of the map that belong to this projection.
     order: how those rows are ordered: "head row", or "row head" where the head runs fastest.
-    scale: what the map multiplies its weight with (unit scaling; Blake et al. 2023).
+    scale: what the map multiplies its weight and bias with (unit scaling; Blake et al. 2023).
     """
 
     linear: nn.Linear

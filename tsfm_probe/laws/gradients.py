@@ -12,7 +12,7 @@ DIRECTIONS, STEPS, ALLOWED = 3, (3e-3, 1e-2, 1e-3, 2e-4), 0.05
 
 
 def gradients_are_true(subject: Subject) -> Finding:
-    """Law 14: autograd equals finite differences at every write and in every attention's first head.
+    """Law 14: autograd equals finite differences at every write and in the first heads.
 
     At each of them the slopes of a random sum of the prediction along a few random directions, as
     long as what is written there, are compared; the deviation is over the size of the slopes. The

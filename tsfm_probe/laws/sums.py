@@ -1,6 +1,6 @@
 """Laws 6 to 9: the residual stream is the sum of what its parts write, head by head."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -83,37 +83,28 @@ def weights_belong_to_their_head(subject: Subject) -> Finding:
 def _moved(subject: Subject, head: Address, before: dict[Address, Tensor]) -> float:
     """How far the mixed values are from what scaled rows of one head should make of them."""
     component, own = subject.model.anatomy[head], head.head or 0
-    values = _sharing(component, "v", own)
-    keys = _sharing(component, "k", own)
-    doubled = [2 * one if at.head in values else one for at, one in before.items()]
-    with _scaled(component, {"v": [own]}, 2.0):
-        off = _off(subject, before, doubled)
-    with _scaled(component, {"q": keys, "k": [own]}, -1.0):
-        off = max(off, _off(subject, before, list(before.values())))
-    others = {at: one for at, one in before.items() if at != head}
-    with _scaled(component, {"q": [own]}, 0.0):
-        return max(off, _off(subject, others, list(others.values())))
-
-
-def _sharing(component: Component, name: str, head: int) -> list[int]:
-    """The heads that use the same rows of a projection as this one."""
-    own = component.group(name, head)
-    return [one for one in range(component.heads) if component.group(name, one) == own]
+    doubled = [
+        2 * one if component.group("v", at.head or 0) == component.group("v", own) else one
+        for at, one in before.items()
+    ]
+    with _scaled(component, "v", own, 2.0):
+        worst = max(map(relative, _mixed(subject, list(before)).values(), doubled))
+    for name in "qk":
+        others = [
+            at for at in before if component.group(name, at.head or 0) != component.group(name, own)
+        ]
+        if others:
+            with _scaled(component, name, own, 0.0):
+                found = _mixed(subject, others)
+            worst = max(worst, *(relative(found[at], before[at]) for at in others))
+    return worst
 
 
 @contextmanager
-def _scaled(component: Component, heads: Mapping[str, list[int]], factor: float) -> Iterator[None]:
-    """The rows of these heads multiplied, with their biases, for as long as the block is open."""
-    views = [
-        view
-        for name, those in heads.items()
-        for group in {component.group(name, one) for one in those}
-        for view in (
-            component.projections[name].rows(group),
-            component.projections[name].bias(group),
-        )
-        if view is not None
-    ]
+def _scaled(component: Component, name: str, head: int, factor: float) -> Iterator[None]:
+    """One head's rows multiplied, with their bias, for as long as the block is open."""
+    projection, group = component.projections[name], component.group(name, head)
+    views = [one for one in (projection.rows(group), projection.bias(group)) if one is not None]
     kept = [view.detach().clone() for view in views]
     with torch.no_grad():
         for view in views:
@@ -124,11 +115,6 @@ def _scaled(component: Component, heads: Mapping[str, list[int]], factor: float)
         with torch.no_grad():
             for view, old in zip(views, kept, strict=True):
                 view.copy_(old)
-
-
-def _off(subject: Subject, heads: Iterable[Address], expected: Sequence[Tensor]) -> float:
-    found = _mixed(subject, list(heads))
-    return max(map(relative, found.values(), expected), default=0.0)
 
 
 def _mixed(subject: Subject, heads: Sequence[Address]) -> dict[Address, Tensor]:
