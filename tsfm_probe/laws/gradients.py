@@ -44,7 +44,8 @@ def _deviation(subject: Subject, at: Address) -> float:
             for one in directions
         ]
         differences = torch.stack(measured)
-        best = min(best, float((slopes - differences).norm() / differences.norm()))
+        size = max(slopes.norm(), differences.norm())
+        best = min(best, float((slopes - differences).norm() / size) if size != 0 else 0.0)
         if best <= ALLOWED / 4:
             break
     return best

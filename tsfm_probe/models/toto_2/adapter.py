@@ -26,7 +26,7 @@ class Toto2(Model):
     """A Toto 2.0 checkpoint; a token predicts the patch after its own.
 
     Any horizon is forecast in one pass, with masked patches where the future is. Settings are those
-    of upstream's GluonTS model, with which its published results were made: missing values are
+    of upstream's GluonTS model, which keep forecasts from exploding: missing values are
     filled forward, scales rest on at least 8 observations, and far quantiles are cut off.
     """
 
