@@ -1,0 +1,151 @@
+"""Moirai 2.0-R (Salesforce 2025): a decoder over patches that forecasts quantiles."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tsfm_probe.data.series import Forecast
+from tsfm_probe.models import checkpoint
+from tsfm_probe.models.base import LEVELS, Model, levels_of
+from tsfm_probe.models.moirai.anatomy import anatomy, frozen_norm
+from tsfm_probe.models.moirai.encoder import Encoder
+from tsfm_probe.models.moirai.tokens import Batch, Tokens, batches, causal_mean, patched
+from tsfm_probe.models.own import OwnNetwork
+from tsfm_probe.models.source import Source
+
+NOTICE = "the published weights are licensed CC BY-NC 4.0: not for commercial use"
+
+
+class ResidualBlock(nn.Module):
+    """An MLP with one hidden layer beside a linear map."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden_layer = nn.Linear(inputs, hidden)
+        self.output_layer = nn.Linear(hidden, outputs)
+        self.residual_layer = nn.Linear(inputs, outputs)
+
+    def forward(self, given: Tensor) -> Tensor:
+        """The last axis of [..., inputs] as [..., outputs]."""
+        hidden = functional.silu(self.hidden_layer(given))
+        return self.output_layer(hidden) + self.residual_layer(given)
+
+
+class Network2(OwnNetwork):
+    """The network of Moirai 2.0-R with the weight names of the published one."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        d_model, self.patch = config["d_model"], config["patch_size"]
+        self.ahead = config.get("num_predict_token", 1)
+        self.levels: Sequence[float] = config.get("quantile_levels", LEVELS)
+        if not config.get("scaling", True):
+            raise ValueError("scaling is off, which no published network has")
+        self.in_proj = ResidualBlock(2 * self.patch, d_model, d_model)
+        self.encoder = Encoder(d_model, config["d_ff"], config["num_layers"], causal=True)
+        outputs = self.ahead * len(self.levels) * self.patch
+        self.out_proj = ResidualBlock(d_model, d_model, outputs)
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """What follows the last token of each variate: [row, variate, (patch level value)]."""
+        given = torch.cat([tokens.scaled, tokens.observed.float()], dim=-1)
+        embedded = self.in_proj(given.to(self.out_proj.output_layer.weight.dtype))
+        stream = self.encoder(embedded, tokens.time, tokens.real)
+        return self.out_proj(stream[:, -embedded.shape[2] :])
+
+    def quantiles(self, tokens: Tokens) -> Tensor:
+        """The same in units of the series: [row, time, variate, level, patch]."""
+        pattern = "row variate (time level patch) -> row time variate level patch"
+        found = rearrange(self(tokens).float(), pattern, time=self.ahead, patch=self.patch)
+        return found * tokens.scale[..., None] + tokens.loc[..., None]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Contexts as they are forecast. count: how many series there are."""
+
+    batches: list[Batch]
+    count: int
+
+
+class Moirai2(Model):
+    """A Moirai 2.0-R checkpoint.
+
+    What is missing is filled with the causal mean of its own series, alone or in a group. So does
+    upstream's predictor with a single series; several it fills with zeros, for want of a filling of
+    more than one. Upstream also stops with an error where several series are forecast beyond the
+    native horizon; here they are forecast as one is.
+    """
+
+    family = "moirai-2"
+    encoding_stacks = frozenset()
+    draws_samples = False
+    linear_readout = False
+    joint = True
+    notice = NOTICE
+
+    @classmethod
+    def load(cls, name: str, source: Source, device: str, dtype: str) -> "Moirai2":
+        """Read the checkpoint strictly; ModelError if it does not fit."""
+        net = checkpoint.read_own(Network2, source, device, dtype)
+        return cls(name, source, net, anatomy(net.encoder, net.out_proj))
+
+    @property
+    def context_length(self) -> int:
+        return self.net.config["max_seq_len"] * self.net.patch
+
+    def encode(self, contexts: Sequence[np.ndarray], groups: Sequence[int] | None = None) -> Given:
+        return Given(batches(contexts, groups, self.context_length, causal_mean), len(contexts))
+
+    @torch.no_grad()
+    def decode(self, state: Given, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        values = torch.empty(state.count, horizon, len(self.net.levels))
+        for batch in state.batches:
+            found = self._quantiles(patched(batch.to(self.device), self.net.patch), horizon)
+            values[batch.places] = found.cpu()
+        return levels_of(values, self.net.levels)
+
+    def _quantiles(self, tokens: Tokens, horizon: int) -> Tensor:
+        """Quantiles [row, variate, horizon, level].
+
+        Past the native horizon each quantile is a path that is read again, and the quantiles of
+        what all paths forecast are the next ones.
+        """
+        found, paths = [self.net.quantiles(tokens)], tokens.repeated(len(self.net.levels))
+        while sum(one.shape[1] for one in found) * self.net.patch < horizon:
+            read = rearrange(
+                found[-1], "row time variate path patch -> (row path) time variate patch"
+            )
+            paths = paths.followed_by(read, observed=True)
+            found.append(self._pooled(self.net.quantiles(paths)))
+        values = torch.cat(found, dim=1)
+        pattern = "row time variate level patch -> row variate (time patch) level"
+        return rearrange(values, pattern)[:, :, :horizon]
+
+    def _pooled(self, values: Tensor) -> Tensor:
+        """Quantiles over all paths of what each path forecasts, shaped as Network2.quantiles."""
+        levels = torch.tensor(self.net.levels, device=values.device)
+        pattern = "(row path) time variate level patch -> row time variate patch (path level)"
+        pooled = torch.quantile(rearrange(values, pattern, path=len(levels)), levels, dim=-1)
+        return rearrange(pooled, "level row time variate patch -> row time variate level patch")
+
+    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+        (batch,) = self.encode(contexts).batches
+        return self.net(patched(batch.to(self.device), self.net.patch))
+
+    def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
+        normed = frozen_norm(self.net.encoder.norm, stream)
+        return lambda part: self.net.out_proj(normed(part))
+
+    def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
+        native = self.net.ahead * self.net.patch
+        tokens = -(-min(context, self.context_length) // self.net.patch)
+        again = -(-horizon // native) - 1
+        reread = sum(tokens + one * self.net.ahead for one in range(1, again + 1))
+        return float(self.parameters * (tokens + len(self.net.levels) * reread))
