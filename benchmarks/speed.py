@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from chronos.chronos_bolt import ChronosBoltModelForForecasting
-from transformers import T5Config, T5ForConditionalGeneration
+from shapes import network
 
 from tsfm_probe.address import Address
 from tsfm_probe.data.synthetic import generated
@@ -32,34 +31,6 @@ from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
 from tsfm_probe.probes.ablation import Job, Setting
 from tsfm_probe.surgery.plan import Trial
-
-SMALL: dict[str, Any] = {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8}
-TOKENS: dict[str, Any] = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
-T5 = {
-    "tokenizer_class": "MeanScaleUniformBins",
-    "tokenizer_kwargs": {"low_limit": -15.0, "high_limit": 15.0},
-    "context_length": 512, "prediction_length": 64, "n_tokens": 4096, "n_special_tokens": 2,
-    "pad_token_id": 0, "eos_token_id": 1, "use_eos_token": True, "model_type": "seq2seq",
-    "num_samples": 20, "temperature": 1.0, "top_k": 50, "top_p": 1.0,
-}  # fmt: skip
-BOLT = {
-    "context_length": 2048, "prediction_length": 64, "input_patch_size": 16,
-    "input_patch_stride": 16, "quantiles": [one / 10 for one in range(1, 10)],
-    "use_reg_token": True,
-}  # fmt: skip
-
-
-def network(shape: str) -> Any:
-    """A random network of a published shape."""
-    torch.manual_seed(0)
-    config: Any = T5Config(**SMALL, **TOKENS, vocab_size=4096 if shape == "chronos-t5-small" else 2)
-    if shape == "chronos-t5-small":
-        config.chronos_config = T5
-        return T5ForConditionalGeneration(config)
-    config.chronos_config = BOLT
-    config.chronos_pipeline_class = "ChronosBoltPipeline"
-    config.architectures = ["ChronosBoltModelForForecasting"]
-    return ChronosBoltModelForForecasting(config)
 
 
 def plain(model: Any, contexts: Sequence[torch.Tensor], head: Address, horizon: int) -> None:

@@ -1,6 +1,7 @@
 """The anatomy names the right weights and the right layers: shown without the laws' own code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,20 @@ from torch import nn
 
 from tests.families import NETWORKS, contexts
 from tsfm_probe.address import Address
+from tsfm_probe.anatomy import Component
 from tsfm_probe.models.base import Model
 from tsfm_probe.surgery import edit
 
 Tiny = Callable[[str], Model]
 HORIZON = 9
+BLOCKS: dict[str, Callable[[Any], nn.ModuleList]] = {
+    "timesfm-2.5": lambda net: net.model.layers,
+    "timesfm-3": lambda net: net.transformer_stack.layers,
+    "toto-1": lambda net: net.model.transformer.layers,
+    "toto-2": lambda net: net.transformer.layers,
+    "moirai-1.1": lambda net: net.encoder.layers,
+    "moirai-2": lambda net: net.encoder.layers,
+}
 
 
 @pytest.mark.parametrize("family", NETWORKS)
@@ -29,17 +39,36 @@ def test_law_9_head_weights_reproduce_q_k_and_v_on_real_input(family: str, tiny:
         return hook
 
     for at in model.anatomy.parts:
-        for name, linear in model.anatomy[at].projections.items():
-            linear.register_forward_hook(keep(at, name))
+        for name, projection in model.anatomy[at].projections.items():
+            projection.linear.register_forward_hook(keep(at, name))
     model.forecast(contexts(), 1)
     assert len(seen) == 3 * sum(model.anatomy[at].heads > 0 for at in model.anatomy.parts)
     for (at, name), (given, made) in seen.items():
-        size = model.anatomy[at].head_dim
-        for head in range(model.anatomy[at].heads):
-            weights = model.anatomy.head_weights(Address(at.stack, at.layer, at.part, head))
-            expected = made[..., head * size : (head + 1) * size]
+        component = model.anatomy[at]
+        for head in range(component.heads):
+            weights = model.anatomy.head_weights(replace(at, head=head))
+            projection = component.projections[name]
+            bias = projection.bias(component.group(name, head))
             found = given @ getattr(weights, name).T
-            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+            found = found if bias is None else found + projection.scale * bias
+            places = outputs(family, name, head, component)
+            torch.testing.assert_close(found, made[..., places], rtol=1e-5, atol=1e-5)
+
+
+def outputs(family: str, name: str, head: int, component: Component) -> np.ndarray:
+    """Where a map's output has one head's q, k or v, told without the anatomy's own rows."""
+    heads, groups = component.heads, component.projections["k"].groups
+    own = head if name == "q" else head * groups // heads
+    size = component.head_dim
+    if family == "toto-1":  # three projections in one map, the head running fastest
+        return "qkv".index(name) * heads * size + np.arange(size) * heads + head
+    if family == "toto-2":  # q of all heads, then k and v of all groups; 12 values in q and k
+        wide = 12
+        first = {"q": 0, "k": heads * wide, "v": (heads + groups) * wide}[name]
+        return (
+            first + own * (size if name == "v" else wide) + np.arange(size if name == "v" else wide)
+        )
+    return own * size + np.arange(size)
 
 
 @pytest.mark.parametrize("family", NETWORKS)
@@ -53,8 +82,8 @@ def test_law_5_a_layer_without_its_parts_is_a_network_without_the_layer(
         with edit.edited(whole.anatomy, [edit.Edit(at) for at in parts]):
             ablated = whole.forecast(contexts(), HORIZON).values
         cut = tiny(family)
-        blocks = getattr(cut.net, stack).block
-        if int(layer) == 0:
+        blocks = BLOCKS.get(family, lambda net, stack=stack: getattr(net, stack).block)(cut.net)
+        if int(layer) == 0 and family.startswith("chronos"):
             _move_position_bias(blocks)
         del blocks[int(layer)]
         np.testing.assert_allclose(cut.forecast(contexts(), HORIZON).values, ablated, rtol=1e-5)

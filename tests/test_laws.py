@@ -1,5 +1,6 @@
 """The laws hold on every family, and each kills the mutant that is made for it."""
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
@@ -8,23 +9,26 @@ import pytest
 import torch
 
 from tests.families import NETWORKS, contexts
-from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component
-from tsfm_probe.laws import LAWS, Finding, check, edits, forecasts, sums
+from tsfm_probe.laws import LAWS, Finding, check, edits, forecasts, gradients, sums
 from tsfm_probe.laws.subject import Subject
 from tsfm_probe.models.base import Model
 from tsfm_probe.surgery import edit, record
+from tsfm_probe.surgery.layout import Layout
 
 Tiny = Callable[[str], Model]
 HORIZON = 9
+OWN = ("toto-1", "toto-2", "moirai-1.1", "moirai-2")  # networks that no upstream here compares with
 
 
 @pytest.mark.parametrize("family", NETWORKS)
 @pytest.mark.filterwarnings("ignore:We recommend keeping prediction length")
 def test_every_law_holds(family: str, tiny: Tiny) -> None:
     findings = list(check(tiny(family), contexts(), HORIZON))
-    assert [one.number for one in findings] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13]
-    assert [one for one in findings if not one.holds] == []
+    assert [one.number for one in findings] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14]
+    assert [one for one in findings if one.fails] == []
+    untried = [one.number for one in findings if not one.tried]
+    assert untried == ([13] if family in OWN else [])
 
 
 def deviation(law: Callable[[Subject], Finding], model: Model) -> Finding:
@@ -38,19 +42,11 @@ def rebuilt(model: Model, change: Callable[[Component], Component]) -> None:
     model.anatomy = Anatomy(parts, list(old.stacks.values()), old.output)
 
 
-def attention(component: Component, **fields: Any) -> Component:
-    kept = {
-        name: getattr(component, name)
-        for name in ("at", "write", "mix", "heads", "projections", "axes")
-    }
-    return Component(**(kept | fields))
-
-
 @pytest.mark.parametrize("family", NETWORKS)
 def test_law_1_kills_a_watcher_that_writes(
     family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def writes(keep: list[torch.Tensor], pattern: str = "") -> Callable[..., None]:
+    def writes(*_: Any) -> Callable[..., None]:
         return lambda module, inputs, output: output.mul_(1.01)
 
     monkeypatch.setattr(record, "_output_to", writes)
@@ -61,7 +57,7 @@ def test_law_1_kills_a_watcher_that_writes(
 def test_law_2_kills_an_edit_that_does_not_arrive(
     family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edit._Replace, "_replaced", lambda self, value: value)
+    monkeypatch.setattr(edit._Replace, "_replaced", lambda self, value, axes: value)
     assert not deviation(edits.every_edit_reaches, tiny(family)).holds
 
 
@@ -71,7 +67,8 @@ def test_law_3_kills_a_hook_that_stays_after_an_error(
 ) -> None:
     @contextmanager
     def leaking(anatomy: Anatomy, asked: Any) -> Any:
-        handles = [edit._Replace(anatomy[one.at], (one,)).place() for one in asked]
+        layout = Layout(anatomy.reads)
+        handles = [edit._Replace(anatomy[one.at], layout, (one,)).place() for one in asked]
         yield
         for handle in handles:  # not reached after an error
             handle.remove()
@@ -85,7 +82,7 @@ def test_law_4_kills_a_head_that_is_left_out(family: str, tiny: Tiny) -> None:
     model = tiny(family)
 
     def narrow(component: Component) -> Component:
-        one = attention(component)
+        one = dataclasses.replace(component)
         object.__setattr__(one, "columns", lambda head: slice(head * 7, head * 7 + 7))
         return one
 
@@ -106,10 +103,11 @@ def test_law_5_kills_a_forgotten_part(family: str, tiny: Tiny) -> None:
 @pytest.mark.parametrize("family", NETWORKS)
 def test_law_6_kills_a_write_read_at_the_wrong_place(family: str, tiny: Tiny) -> None:
     model = tiny(family)
-    mlp = model.anatomy[Address("encoder", 0, "mlp")].write
+    first, second = [at for at in model.anatomy.parts if at.part == "mlp"][:2]
+    mlp = model.anatomy[first].write
 
     def misplaced(one: Component) -> Component:
-        return attention(one, write=mlp) if one.at == Address("encoder", 1, "mlp") else one
+        return dataclasses.replace(one, write=mlp) if one.at == second else one
 
     rebuilt(model, misplaced)
     assert not deviation(sums.writes_sum_to_the_stream, model).holds
@@ -121,20 +119,22 @@ def test_law_7_kills_shares_from_strided_columns(
 ) -> None:
     def strided(self: Component, mixed: torch.Tensor, head: int) -> torch.Tensor:
         assert self.mix is not None
-        return mixed @ self.mix.weight[:, head :: self.heads].T
+        return mixed[..., self.columns(head)] @ self.mix.weight[:, head :: self.heads].T
 
     monkeypatch.setattr(Component, "share", strided)
     assert not deviation(sums.shares_sum_to_the_write, tiny(family)).holds
 
 
 @pytest.mark.parametrize("family", NETWORKS)
-def test_law_8_kills_a_norm_that_is_computed_anew(family: str, tiny: Tiny) -> None:
+def test_law_8_kills_a_readout_of_other_channels(family: str, tiny: Tiny) -> None:
     model = tiny(family)
-    norm, output = model.anatomy.reads.end, model.anatomy.output
-    scale = getattr(model.net.config, "d_model", 1) ** -0.5 if family == "chronos-t5" else 1.0
-    model.readout = lambda stream: (
-        lambda part: output(norm(part * 0.5 + stream * 0.0) * scale * 0.5)
-    )
+    whole = model.readout
+
+    def turned(stream: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        read = whole(stream.roll(1, dims=-1))
+        return lambda part: read(part.roll(1, dims=-1))
+
+    model.readout = turned
     assert not deviation(sums.effects_sum_to_the_prediction, model).holds
 
 
@@ -147,13 +147,19 @@ def test_law_8_needs_the_norm_frozen_for_effects_to_sum(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("family", NETWORKS)
-def test_law_9_kills_strided_rows(family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Component,
-        "rows",
-        lambda self, name, head: self.projections[name].weight[head :: self.heads],
-    )
-    assert not deviation(sums.weights_belong_to_their_head, tiny(family)).holds
+def test_law_9_kills_rows_in_the_other_order(family: str, tiny: Tiny) -> None:
+    model = tiny(family)
+    other = {"head row": "row head", "row head": "head row"}
+
+    def turned(one: Component) -> Component:
+        projections = {
+            name: dataclasses.replace(projection, order=other[projection.order])
+            for name, projection in one.projections.items()
+        }
+        return dataclasses.replace(one, projections=projections)
+
+    rebuilt(model, turned)
+    assert not deviation(sums.weights_belong_to_their_head, model).holds
 
 
 @pytest.mark.parametrize("family", NETWORKS)
@@ -179,16 +185,17 @@ def test_law_12_kills_a_weight_that_is_not_saved(
     whole = type(model).save
 
     def forgetful(self: Model, folder: Any) -> None:
+        weight = self.anatomy[self.anatomy.parts[0]].projections["v"].linear.weight
         with torch.no_grad():
-            self.anatomy[self.anatomy.parts[0]].write.weight[0, 0] += 1.0
+            weight[0, 0] += 1.0
             whole(self, folder)
-            self.anatomy[self.anatomy.parts[0]].write.weight[0, 0] -= 1.0
+            weight[0, 0] -= 1.0
 
     monkeypatch.setattr(type(model), "save", forgetful)
     assert not deviation(forecasts.saving_keeps_the_forecast, model).holds
 
 
-@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize("family", [one for one in NETWORKS if one not in OWN])
 @pytest.mark.filterwarnings("ignore:We recommend keeping prediction length")
 def test_law_13_kills_a_context_that_is_cut_short(
     family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
@@ -196,15 +203,38 @@ def test_law_13_kills_a_context_that_is_cut_short(
     model = tiny(family)
     whole = type(model).encode
     monkeypatch.setattr(
-        type(model), "encode", lambda self, given: whole(self, [one[-12:] for one in given])
+        type(model), "encode", lambda self, given, _=None: whole(self, [one[-12:] for one in given])
     )
     assert not deviation(forecasts.equals_upstream, model).holds
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_law_14_kills_a_backward_pass_of_its_own(
+    family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As unit scaling has it: the forward pass is right and the backward pass is scaled."""
+
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+            return value.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+            return 1.2 * grads[0]
+
+    model = tiny(family)
+    output = model.anatomy.output
+    whole = output.forward
+    monkeypatch.setattr(gradients, "STEPS", gradients.STEPS[:1])
+    output.forward = lambda *given: Scaled.apply(whole(*given))
+    assert not deviation(gradients.gradients_are_true, model).holds
 
 
 def test_every_law_has_a_mutant() -> None:
     """Each law above is named by a test that kills something."""
     killed = {int(name.split("_")[2]) for name in globals() if "_kills_" in name}
-    numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13}
+    numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14}
     assert killed == numbers
     assert len(LAWS) == len(numbers)
 
@@ -213,6 +243,6 @@ def test_every_law_has_a_mutant() -> None:
 def test_undefined_weights_make_every_sum_fail(family: str, tiny: Tiny) -> None:
     model = tiny(family)
     with torch.no_grad():
-        model.anatomy[model.anatomy.parts[0]].write.weight[0, 0] = torch.nan
+        model.anatomy[model.anatomy.parts[0]].projections["v"].linear.weight[0, 0] = torch.nan
     for law in (sums.writes_sum_to_the_stream, sums.shares_sum_to_the_write):
         assert not deviation(law, model).holds

@@ -12,6 +12,7 @@ LAYERS = (
     ("address", "durable"),
     ("data", "metrics", "table", "anatomy", "shard", "bootstrap"),
     ("models", "surgery", "run_folder", "verdict"),
+    ("scores",),
     ("probes", "laws"),
     ("report",),
     ("commands", "cli", "__main__"),

@@ -1,5 +1,6 @@
 """Loading a model by name, folder or hub id."""
 
+import logging
 import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,26 @@ from tsfm_probe.models.source import Source, find
 if TYPE_CHECKING:
     from tsfm_probe.models.base import Model
 
+log = logging.getLogger(__name__)
 FAMILIES = {
     "chronos-t5": "tsfm_probe.models.chronos_t5:ChronosT5",
     "chronos-bolt": "tsfm_probe.models.chronos_bolt:ChronosBolt",
     "chronos-2": "tsfm_probe.models.chronos_2:Chronos2",
+    "timesfm-2.5": "tsfm_probe.models.timesfm_2_5:TimesFM25",
+    "timesfm-3": "tsfm_probe.models.timesfm_3.adapter:TimesFM3",
+    "toto-2": "tsfm_probe.models.toto_2.adapter:Toto2",
+    "toto-1": "tsfm_probe.models.toto_1.adapter:Toto1",
+    "moirai-1.1": "tsfm_probe.models.moirai.moirai_1:Moirai1",
+    "moirai-2": "tsfm_probe.models.moirai.moirai_2:Moirai2",
+}
+# For families whose config.json does not name them: the end of a weight's name that does.
+SIGNS: dict[str, str] = {
+    "timesfm-2.5": "output_projection_quantiles.residual_layer.weight",
+    "timesfm-3": "transformer_stack.layers.0.post_seq_attn_ln.weight",
+    "toto-2": "transformer.layers.0.attn_tau",
+    "toto-1": "transformer.layers.0.attention.wQKV.weight",
+    "moirai-1.1": "param_proj.proj.weights_logits.weight",
+    "moirai-2": "layers.0.self_attn.var_attn_bias.emb.weight",  # which 1.1 has as well
 }
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,4})?"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -37,11 +54,17 @@ def load(name: str, device: str = "auto", dtype: str = "auto") -> "Model":
         raise UsageError(f"dtype {dtype!r} was asked for", allowed=nearest(dtype, DTYPES))
     source = find(name)
     module, _, adapter = FAMILIES[family_of(source)].partition(":")
-    return getattr(import_module(module), adapter).load(name, source, device, dtype)
+    model = getattr(import_module(module), adapter).load(name, source, device, dtype)
+    if model.notice:
+        log.warning("%s: %s", name, model.notice)
+    return model
 
 
 def family_of(source: Source) -> str:
-    """The family that a checkpoint's config.json speaks of; ModelError if it is none of ours."""
+    """The family that a checkpoint's config.json or its weights' names speak of.
+
+    ModelError if it is none of ours.
+    """
     config = source.config()
     pipeline = config.get("chronos_pipeline_class")
     architectures = _listed(config.get("architectures"))
@@ -52,6 +75,9 @@ def family_of(source: Source) -> str:
         return "chronos-bolt"
     if isinstance(chronos, dict) and chronos.get("model_type") == "seq2seq":
         return "chronos-t5"
+    for family, sign in SIGNS.items():
+        if any(weight.endswith(sign) for weight in source.weight_names()):
+            return family
     raise ModelError(
         f"the family of {source.folder.name} was looked for in its config.json",
         f"architectures {architectures}, model_type {config.get('model_type')!r}",

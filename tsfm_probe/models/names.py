@@ -34,5 +34,13 @@ _LIST = (
     Known("chronos-2", "chronos-2", "amazon/chronos-2", "12", 12, 119.48),
     Known("chronos-2-synth", "chronos-2", "autogluon/chronos-2-synth", "12", 12, 119.48),
     Known("chronos-2-small", "chronos-2", "autogluon/chronos-2-small", "6", 8, 28.26),
+    Known("timesfm-2.5", "timesfm-2.5", "google/timesfm-2.5-200m-transformers", "20", 16, 231.29),
+    Known("timesfm-3", "timesfm-3", "google/timesfm-3.0-pytorch", "20", 16, 330.71),
+    Known("toto-1", "toto-1", "Datadog/Toto-Open-Base-1.0", "12", 12, 151.31),
+    Known("toto-2-4m", "toto-2", "Datadog/Toto-2.0-4m", "4", 4, 4.144),
+    Known("moirai-1.1-small", "moirai-1.1", "Salesforce/moirai-1.1-R-small", "6", 6, 13.83),
+    Known("moirai-1.1-base", "moirai-1.1", "Salesforce/moirai-1.1-R-base", "12", 12, 91.36),
+    Known("moirai-1.1-large", "moirai-1.1", "Salesforce/moirai-1.1-R-large", "24", 16, 310.97),
+    Known("moirai-2-small", "moirai-2", "Salesforce/moirai-2.0-R-small", "6", 6, 11.387),
 )
 KNOWN = {one.name: one for one in _LIST}
