@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tests.case import Case
 from tests.families import NETWORKS, contexts
 from tests.tiny_moirai import COMPONENTS, settled
 from tsfm_probe.errors import ModelError
@@ -30,22 +30,13 @@ FAMILIES = ("moirai-1.1", "moirai-2")
 Tiny = Callable[[str], Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What is forecast: contexts, their groups, a horizon."""
-
-    contexts: list[np.ndarray]
-    groups: list[int]
-    horizon: int
-
-
 CASES = {
-    "within the native horizon": Case(contexts(), [0, 1, 2, 3, 4], 5),
-    "beyond the native horizon": Case(contexts(3), [0, 1, 2], 21),
-    "jointly": Case(contexts(), [0, 1, 0, 1, 1], 13),
-    "jointly, beyond the native horizon": Case(contexts(), [1, 0, 1, 2, 1], 21),
-    "a length that patches do not divide": Case([one[:43] for one in contexts(3)], [0, 1, 0], 9),
-    "nothing known at first": Case([np.r_[np.full(21, np.nan), contexts()[0][:20]]], [0], 9),
+    "within the native horizon": Case(contexts(), 5, [0, 1, 2, 3, 4]),
+    "beyond the native horizon": Case(contexts(3), 21, [0, 1, 2]),
+    "jointly": Case(contexts(), 13, [0, 1, 0, 1, 1]),
+    "jointly, beyond the native horizon": Case(contexts(), 21, [1, 0, 1, 2, 1]),
+    "a length that patches do not divide": Case([one[:43] for one in contexts(3)], 9, [0, 1, 0]),
+    "nothing known at first": Case([np.r_[np.full(21, np.nan), contexts()[0][:20]]], 9, [0]),
 }
 SIZES = (4, 8, 16)
 ONE_PASS = [name for name in CASES if "beyond" not in name]  # for Moirai 1.1 there is no beyond
@@ -165,7 +156,7 @@ def test_the_patch_size_is_chosen_by_likelihood_where_it_is_asked_for(tiny: Tiny
     for size in SIZES:
         model.patch_size = size
         fixed[size] = model.forecast(given, 9, samples=4).values
-    best = losses(model, Case(given[:5], [], 9)).argmin(dim=0)
+    best = losses(model, Case(given[:5], 9, [])).argmin(dim=0)
     sizes = [SIZES[index] for index in best] + [8]  # the last one has nothing before the horizon
     assert len(set(sizes)) > 1
     model.patch_size = None

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TimesFm2_5Config, TimesFm2_5ModelForPrediction
 
+from tests.case import Case
 from tests.families import contexts, write_checkpoint
 from tsfm_probe.errors import ModelError
 from tsfm_probe.laws import check
@@ -26,14 +26,6 @@ FIXTURE = Path(__file__).parent / "fixtures" / "timesfm_2_5"
 FAMILY = "timesfm-2.5"
 NAN = np.nan
 Tiny = Callable[[str], Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What is forecast: contexts and a horizon."""
-
-    contexts: list[np.ndarray]
-    horizon: int
 
 
 def odd() -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from scipy.stats import t as student_t
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, StudentT
 
+from tests.case import Case
 from tests.families import contexts
 from tests.tiny_toto_1 import CONFIG
 from tsfm_probe.errors import ModelError
@@ -32,21 +32,12 @@ SAMPLES, SEED = 3, 7
 Tiny = Callable[[str], Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What is forecast: contexts, their groups, a horizon."""
-
-    contexts: list[np.ndarray]
-    groups: list[int]
-    horizon: int
-
-
 CASES = {
-    "within the native horizon": Case(contexts()[:4], [0, 1, 2, 3], 5),
-    "beyond the native horizon": Case(contexts(3)[:2], [0, 1], 24),
-    "jointly": Case(contexts(4)[:3], [4, 2, 4], 24),
-    "jointly, of different lengths": Case(contexts(3), [0, 0, 0], 16),
-    "a length that patches do not divide": Case([one[:43] for one in contexts(3)[:2]], [0, 1], 16),
+    "within the native horizon": Case(contexts()[:4], 5, [0, 1, 2, 3]),
+    "beyond the native horizon": Case(contexts(3)[:2], 24, [0, 1]),
+    "jointly": Case(contexts(4)[:3], 24, [4, 2, 4]),
+    "jointly, of different lengths": Case(contexts(3), 16, [0, 0, 0]),
+    "a length that patches do not divide": Case([one[:43] for one in contexts(3)[:2]], 16, [0, 1]),
 }
 
 

@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tests.case import Case
 from tests.families import contexts, write_checkpoint
 from tests.tiny_toto_2 import SHAPE
 from tsfm_probe.errors import ModelError
@@ -41,15 +41,6 @@ PUBLISHED = {
     "residual_attn_ratio": 5.1362,
 }
 Tiny = Callable[[str], Model]
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What is forecast."""
-
-    contexts: Sequence[np.ndarray]
-    horizon: int
-    groups: Sequence[int] | None = None
 
 
 def silent() -> list[np.ndarray]:

@@ -12,7 +12,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from tests.test_moirai import Case
+from tests.case import Case
 from tsfm_probe.models.base import left_padded, members
 
 with warnings.catch_warnings():

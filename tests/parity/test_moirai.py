@@ -16,6 +16,7 @@ from einops import EinopsError, rearrange
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tests.case import Case
 from tests.families import NETWORKS, enliven
 from tests.parity.moirai_upstream import driver, groups_of, inputs, repaired, upstream
 from tests.test_moirai import (
@@ -23,7 +24,6 @@ from tests.test_moirai import (
     FIXTURE,
     ONE_PASS,
     SIZES,
-    Case,
     losses,
     parameters,
     settled_model,

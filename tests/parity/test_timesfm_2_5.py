@@ -14,7 +14,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import TimesFm2_5Config, TimesFm2_5ModelForPrediction
 
-from tests.test_timesfm_2_5 import CASES, FIXTURE, Case
+from tests.case import Case
+from tests.test_timesfm_2_5 import (
+    CASES,
+    FIXTURE,
+)
 from tsfm_probe.laws.subject import relative
 from tsfm_probe.models import load, timesfm_keys
 

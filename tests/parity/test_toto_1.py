@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tests.case import Case
 from tests.families import enliven
-from tests.test_toto_1 import CASES, EXPECTED, FIXTURE, SAMPLES, SEED, Case, mean_path, seeded_paths
+from tests.test_toto_1 import CASES, EXPECTED, FIXTURE, SAMPLES, SEED, mean_path, seeded_paths
 from tests.tiny_toto_1 import toto_1
 from tsfm_probe.laws.subject import relative
 from tsfm_probe.models import load

@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.case import Case
 from tests.families import contexts, write_checkpoint
-from tests.test_toto_2 import CASES, FIXTURE, Case, forecast, off
+from tests.test_toto_2 import CASES, FIXTURE, forecast, off
 from tsfm_probe.models import load
 from tsfm_probe.models.base import left_padded
 
