@@ -1,4 +1,4 @@
-"""Measure a checkpoint on real series and write its model card:
+"""Measure a checkpoint and write its model card:
 `python benchmarks/nano/card.py RUN WEIGHTS DATA`.
 
 DATA holds Parquet files (item_id, timestamp, target) and a datasets.json that gives the season,
@@ -6,62 +6,77 @@ horizon and number of windows of each set, as GIFT-Eval chooses them.
 """
 
 import argparse
+import json
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from chronos import BaseChronosPipeline
-from measure import CONTEXT, MOST_WINDOWS, Score, scores
-from train import BATCHES
+from copying import HORIZON, PERIODS, UNALIGNED, Cell, measured, ratio
+from copying import table as copying_table
+from families import found as family_of
+from family import Family
+from measure import CONTEXT, MOST_WINDOWS, Score, mean, scores
+from overview import Summary
+
+from tsfm_probe import load
 
 CARD = """---
 license: apache-2.0
 pipeline_tag: time-series-forecasting
-tags: [time-series, forecasting, chronos-bolt, synthetic-data]
+tags: [time-series, forecasting, {family}, synthetic-data]
 ---
 
-# nano-chronos-bolt
+# nano-{family}
 
-A very small forecasting model in the architecture and file format of Chronos-Bolt (Ansari et al.),
-trained from scratch on generated series only. It ships with tsfm-probe so that every command has
-a trained network to work on without a download. It is made to be probed, not to win: on the
-{sets} real sets below its WQL is {wql:.3f} times that of seasonal naive (geometric mean; it is
-better on {better} of {sets} sets) and its MASE {mase:.3f} times; against seasonal naive at the
-period that a person would choose, {natural_wql:.3f} and {natural_mase:.3f} times. Seasonal naive is
-a point forecast, so part of the gain in WQL is due to having quantiles at all. Where forecasts
-matter, use a published checkpoint: larger, and trained far longer and on measured series too.
+{about}
+
+A very small network in the published architecture and file format of its family, trained from
+scratch on generated series only, the same corpus as its nano siblings. It is made to be probed,
+not to win: on the {sets} real sets below its WQL is {wql:.3f} times that of seasonal naive
+(geometric mean; it is better on {better} of {sets} sets) and its MASE {mase:.3f} times; against
+seasonal naive at the period that a person would choose, {natural_wql:.3f} and {natural_mase:.3f}
+times. Seasonal naive is a point forecast, so part of the gain in WQL is due to having quantiles at
+all. It copies: after two repeats of a motif without structure its error is {copying:.2f} times the
+error before the first repeat.
 
 ```python
-from chronos import BaseChronosPipeline
+from tsfm_probe import load
 
-pipeline = BaseChronosPipeline.from_pretrained("nano-chronos-bolt")  # this folder
+model = load("nano-{family}")
 ```
 
-## What it is
-
-- {parameters:,} parameters: 4 encoder and 4 decoder layers, 4 heads of 48, width 192,
-  feed-forward 512; patches of 16 steps, context 512, horizon 64, quantiles 0.1 to 0.9. Stored in
-  half precision ({size:.1f} MB), loaded in single.
-- Unlike the published checkpoints it has 128 buckets of relative position, one for each distance.
-- The weights are the running average (0.999 per step) at the end of training.
+{parameters:,} parameters, stored in half precision ({size:.1f} MB), loaded in single. The weights
+are a running average at the end of training.
 
 ## Training
 
-- Data: generated series only (`benchmarks/nano/corpus.py`), seasons of calendar periods on slow
-  levels with many kinds of noise, walks, counts, pulses, cycles, Gaussian processes and chaotic
-  flows; no measured value was used. While the recipe was written, the measures below were looked
-  at a few times to see whether it learns, and a first start that did not was given up for the
-  recipe as it stands; they did not choose the checkpoint, which is the last.
-- {steps:,} steps, {contexts:,} contexts, {minutes:.0f} minutes on one thread of
-  a busy CPU in single precision. AdamW, peak rate 1e-3 (20 times
-  that for the relative bias), warm-up and cosine, clipping at 1.
-- The loss is upstream's quantile loss per step of the horizon, on values scaled by the context:
+- Data: generated series only (`benchmarks/nano/corpus.py`, `motifs.py`): seasons of calendar
+  periods on slow levels with many kinds of noise, walks, counts, pulses, cycles, Gaussian
+  processes, chaotic flows, and repeated motifs without structure, clean and noisy. No measured
+  value was used. The share and length of motifs and contexts follow the curriculum in
+  `benchmarks/nano/families/`; so do the starting weights, which favour matching and copying
+  (`starts.py`) where the family's file says so.
+- {steps:,} steps, about {contexts:,} contexts, {minutes:.0f} minutes on one thread of a busy CPU in
+  single precision. AdamW, peak rate {rate:g}, warm-up and cosine, clipping at 1.
+- The loss by step and length of context (the mix of series changes with the curriculum, so that
+  it need not fall from stage to stage):
 
 {losses}
 
-## Measured
+## Copying
+
+Mean absolute error of the median forecast of the next {ahead} steps, in units of the motif's
+standard deviation, on {count} held-out motifs per cell, repeated exactly. White motifs are
+independent values, walks are random walks. The context ends at a random place of the period after
+that many whole repeats. Error after two repeats or more over that within the first: {copying:.3f},
+on periods that are round {round:.3f}, on odd ones {odd:.3f}.
+
+{copies}
+
+## Measured on real series
 
 Zero-shot. Horizon and number of windows of each set are GIFT-Eval's for the term "short" (a like
 choice for business days, quarters and years, for which it has no rule). Where the windows of a set
@@ -78,20 +93,15 @@ out; WQL is the mean over levels of the summed quantile loss over the sum of abs
 ## Made by
 
 ```
-python benchmarks/nano/train.py --out RUN --steps {steps}
-python benchmarks/nano/export.py RUN tsfm_probe/models/weights/nano-chronos-bolt
-python benchmarks/nano/card.py RUN tsfm_probe/models/weights/nano-chronos-bolt DATA
+python benchmarks/nano/train.py {family} --out RUN --steps {steps}
+python benchmarks/nano/export.py RUN FOLDER
+python benchmarks/nano/card.py RUN FOLDER DATA
 ```
 
-These weights come from a run that the clock ended (`--seconds {seconds:.0f}` in place of
-`--steps`): its learning rate followed the clock, so the command gives a like network, not the same.
-After it had begun, two of the generated kinds (about 3 % of the mix) were changed a little.
+These weights come from a run that the clock ended (`--seconds` in place of `--steps`) on a shared
+machine: learning rate and curriculum followed the clock, so the command gives a like network, not
+the same.{notes}
 """
-
-
-def mean(values: list[float]) -> float:
-    """The geometric mean."""
-    return float(np.exp(np.mean(np.log(values))))
 
 
 def score_table(found: list[Score]) -> str:
@@ -112,7 +122,7 @@ def score_table(found: list[Score]) -> str:
 
 def loss_table(log: pd.DataFrame) -> str:
     """The training loss by tenth of the run and length of context as a Markdown table."""
-    lengths = list(BATCHES)
+    lengths = sorted(log["context"].unique())
     ends = np.linspace(0, int(log["step"].max()) + 1, 11).astype(int)
     lines = [
         "| up to step | " + " | ".join(f"context {length}" for length in lengths) + " |",
@@ -121,48 +131,77 @@ def loss_table(log: pd.DataFrame) -> str:
     for start, end in pairwise(ends):
         part = log[(log["step"] >= start) & (log["step"] < end)]
         losses = [part.loc[part["context"] == length, "loss"].mean() for length in lengths]
-        lines.append(f"| {end} | " + " | ".join(f"{loss:.4f}" for loss in losses) + " |")
+        row = ["" if np.isnan(loss) else f"{loss:.4f}" for loss in losses]
+        lines.append(f"| {end} | " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 
-def card(run: Path, found: list[Score], weights: Path) -> str:
-    """The whole model card as Markdown."""
+def contexts_of(log: pd.DataFrame, family: Family) -> int:
+    """About how many contexts were seen; a length has the batch size of its last stage."""
+    sizes: dict[int, int] = {}
+    for stage in family.stages:
+        sizes |= {length: size for length, (size, _) in stage.batches.items()}
+    return int(sum(sizes.get(length, 0) for length in log["context"]))
+
+
+def summary(run: Path, weights: Path, found: list[Score], cells: list[Cell]) -> Summary:
+    """The numbers of a trained and measured model."""
     state = torch.load(run / "last.pt", map_location="cpu")
-    log = pd.read_csv(run / "loss.csv")
-    return CARD.format(
-        sets=len(found),
-        better=sum(score.wql < 1 for score in found),
-        wql=mean([score.wql for score in found]),
-        mase=mean([score.mase for score in found]),
-        natural_wql=mean([score.natural_wql for score in found]),
-        natural_mase=mean([score.natural_mase for score in found]),
-        parameters=state["parameters"],
+    return Summary(
+        family=state["family"],
+        parameters=load(str(weights)).parameters,
         size=(weights / "model.safetensors").stat().st_size / 1e6,
         steps=state["step"],
-        contexts=sum(BATCHES[context][0] for context in log["context"]),
-        seconds=state["seconds"],
         minutes=state["seconds"] / 60,
+        mase=mean([score.mase for score in found]),
+        wql=mean([score.wql for score in found]),
+        natural_mase=mean([score.natural_mase for score in found]),
+        natural_wql=mean([score.natural_wql for score in found]),
+        better=sum(score.wql < 1 for score in found),
+        copying=ratio(cells),
+        round=ratio(cells, PERIODS),
+        odd=ratio(cells, UNALIGNED),
+    )
+
+
+def card(run: Path, told: Summary, found: list[Score], cells: list[Cell], count: int) -> str:
+    """The whole model card as Markdown."""
+    log, notes = pd.read_csv(run / "loss.csv"), run / "notes.md"
+    family = family_of(told.family)
+    return CARD.format(
+        **asdict(told),
+        about=family.about,
+        sets=len(found),
+        contexts=contexts_of(log, family),
+        rate=family.rate,
         losses=loss_table(log),
-        scores=score_table(found),
-        most=MOST_WINDOWS,
+        ahead=HORIZON,
+        count=count,
+        copies=copying_table(cells),
+        most=max(score.windows for score in found),
         context=CONTEXT,
+        scores=score_table(found),
+        notes=" " + notes.read_text().strip() if notes.exists() else "",
     )
 
 
 def main() -> None:
-    """Measure and write README.md beside the weights, or say why not."""
+    """Measure the weights and write README.md beside them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py wrote")
-    parser.add_argument("weights", type=Path, help="folder that export.py wrote")
+    parser.add_argument("weights", type=Path, help="checkpoint that export.py wrote")
     parser.add_argument("data", type=Path, help="folder with datasets.json")
+    parser.add_argument("--most", type=int, default=MOST_WINDOWS, help="windows per set")
+    parser.add_argument("--count", type=int, default=32, help="motifs per cell")
+    parser.add_argument("--samples", type=int, default=0, help="paths, the family's default if 0")
     given = parser.parse_args()
-    if not (given.data / "datasets.json").exists():
-        print(f"skipped: there is no datasets.json in {given.data}")
-        return
-    pipeline = BaseChronosPipeline.from_pretrained(given.weights)
-    found = list(scores(pipeline, given.data))
-    print(score_table(found))
-    (given.weights / "README.md").write_text(card(given.run, found, given.weights))
+    model = load(str(given.weights))
+    cells = measured(model, given.count)
+    found = list(scores(model, given.data, given.most, given.samples))
+    told = summary(given.run, given.weights, found, cells)
+    (given.run / "measured.json").write_text(json.dumps(asdict(told), indent=2) + "\n")
+    text = card(given.run, told, found, cells, given.count)
+    (given.weights / "README.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
-"""A checkpoint's forecasts on real series against those of seasonal naive."""
+"""A checkpoint's forecasts on real series against those of seasonal naive:
+`python benchmarks/nano/measure.py FOLDER DATA --most 40` prints the geometric means.
+"""
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from chronos import BaseChronosPipeline
 
+from tsfm_probe import load
 from tsfm_probe.metrics import mase
+from tsfm_probe.models.base import Model
 
 LEVELS = np.arange(1, 10) / 10
 MIDDLE = 4
@@ -44,11 +47,11 @@ class Score:
     natural_wql: float
 
 
-def cases(frame: pd.DataFrame, horizon: int, windows: int) -> list[Case]:
-    """The last windows of each item, at most MOST_WINDOWS evenly spread over all of them."""
+def cases(frame: pd.DataFrame, horizon: int, windows: int, most: int) -> list[Case]:
+    """The last windows of each item, at most `most` evenly spread over all of them."""
     items = [group.to_numpy(float) for _, group in frame.groupby("item_id", sort=False)["target"]]
     places = [(item, back) for item in items for back in range(windows, 0, -1)]
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST_WINDOWS)).astype(int))
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), most)).astype(int))
     found = []
     for values, back in (places[index] for index in chosen):
         start = len(values) - back * horizon
@@ -81,25 +84,25 @@ def wql(found: list[Case], forecast: np.ndarray) -> float:
     return float(np.nansum(loss, axis=(0, 1)).mean() / np.nansum(np.abs(target)))
 
 
-def forecasts(pipeline: BaseChronosPipeline, found: list[Case], horizon: int) -> np.ndarray:
+def forecasts(model: Model, found: list[Case], horizon: int, samples: int) -> np.ndarray:
     """The checkpoint's quantiles: [window, horizon, level]."""
     parts = []
     for first in range(0, len(found), 32):
-        contexts = [torch.tensor(c.history[-CONTEXT:]).float() for c in found[first : first + 32]]
-        quantiles, _ = pipeline.predict_quantiles(
-            contexts, prediction_length=horizon, quantile_levels=LEVELS.round(1).tolist()
-        )
-        parts.append(quantiles.numpy())
+        contexts = [case.history[-CONTEXT:] for case in found[first : first + 32]]
+        parts.append(model.forecast(contexts, horizon, samples=samples).values)
     return np.concatenate(parts).astype(float)
 
 
-def scores(pipeline: BaseChronosPipeline, data: Path) -> Iterator[Score]:
-    """One score for each set of the folder."""
+def scores(model: Model, data: Path, most: int, samples: int = 0) -> Iterator[Score]:
+    """One score for each set of the folder, of at most `most` windows.
+
+    samples: paths per forecast where the family draws them, its default if 0.
+    """
     for one in json.loads((data / "datasets.json").read_text())["datasets"]:
         horizon, season = one["prediction_length"]["short"], one["seasonality"]
         frame = pd.read_parquet(data / one["file"])
-        found = cases(frame, horizon, one["windows"]["short"])
-        own = forecasts(pipeline, found, horizon)
+        found = cases(frame, horizon, one["windows"]["short"], most)
+        own = forecasts(model, found, horizon, samples)
         own_mase, own_wql = mean_mase(found, own, season), wql(found, own)
         ratios = []
         for period in (season, one["natural_period"]):
@@ -107,3 +110,28 @@ def scores(pipeline: BaseChronosPipeline, data: Path) -> Iterator[Score]:
             naive = np.repeat(points[:, :, None], len(LEVELS), axis=2)
             ratios += [own_mase / mean_mase(found, naive, season), own_wql / wql(found, naive)]
         yield Score(one["name"], len(found), own_mase, own_wql, *ratios)
+
+
+def mean(values: list[float]) -> float:
+    """The geometric mean."""
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def main() -> None:
+    """Print the ratios of a checkpoint, set by set and over all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help="checkpoint in the published format, or a name")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--most", type=int, default=MOST_WINDOWS, help="windows per set")
+    parser.add_argument("--samples", type=int, default=0, help="paths, the family's default if 0")
+    given = parser.parse_args()
+    found = []
+    for score in scores(load(given.folder), given.data, given.most, given.samples):
+        found.append(score)
+        print(f"{score.name}: MASE {score.mase:.3f}, WQL {score.wql:.3f}", flush=True)
+    for name in ("mase", "wql", "natural_mase", "natural_wql"):
+        print(f"{name}: {mean([getattr(one, name) for one in found]):.3f}")
+
+
+if __name__ == "__main__":
+    main()

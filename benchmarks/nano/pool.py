@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from corpus import made, simple
+from family import Stage
+from motifs import Wish, repeated
 from parts import LENGTH, Rng, standard
 
-HORIZON = 64
 SHARD = 2048
 # The first shards hold simple series alone: a network that starts on noisy ones learns no more
 # than the mean of its context in the first thousands of steps.
 SIMPLE_SHARDS = 8
+# How often a motif fits into the context at least.
+LEAST_REPEATS = 1.5
 
 
 def shard(seed: int, number: int) -> np.ndarray:
@@ -46,28 +49,55 @@ def waited(folder: Path, number: int) -> np.ndarray:
     path = folder / f"{number:05d}.npy"
     while not path.exists():
         time.sleep(0.5)
-    return np.load(path)
+    return np.load(path, mmap_mode="r")
+
+
+def drawn(rng: Rng, pool: list[np.ndarray], rows: int, length: int) -> np.ndarray:
+    """Random stretches of a pool's series, on levels as measured series have them: [series, time].
+
+    Shifted and scaled at random, which matters only where a network scales by the mean.
+    """
+    stretch = np.empty((rows, length), dtype=np.float32)
+    for row in range(rows):
+        block = pool[rng.integers(len(pool))]
+        start = rng.integers(LENGTH - length + 1)
+        stretch[row] = block[rng.integers(SHARD), start : start + length]
+    above = 10 ** rng.uniform(-0.3, 1.0, rows) * (rng.random(rows) < 0.5)
+    return stretch + above[:, None].astype(np.float32)
+
+
+def shortened(rng: Rng, seen: np.ndarray, keep: float) -> None:
+    """Hide the older part of some contexts, all but 16 steps at most, in place."""
+    rows, context = seen.shape
+    least = min(16, context)
+    kept = np.where(rng.random(rows) < keep, context, rng.integers(least, context + 1, rows))
+    seen[np.arange(context) < context - kept[:, None]] = np.nan
 
 
 def batch(
-    rng: Rng, pool: list[np.ndarray], size: int, context: int
+    rng: Rng, pool: list[np.ndarray], stage: Stage, sizes: tuple[int, int, int], token: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random stretches of a pool's series: context [series, time] and target [series, horizon].
+    """A batch of motifs and series of the pool: context [series, time], target [series, horizon].
 
-    Half of the contexts are shorter than `context` (at least 16 steps) and padded with NaN on the
-    left; some targets end early, which gives near steps more weight. Targets after a constant
-    context are dropped, as no scale is known there.
+    sizes: series, context, horizon. Half of the pool's contexts and a quarter of the motifs' are
+    shorter and padded with NaN on the left. Some targets end early, which gives near steps more
+    weight. Targets after a constant context are dropped, as no
+    scale is known there.
     """
-    stretch = np.empty((size, context + HORIZON), dtype=np.float32)
-    for row in range(size):
-        block = pool[rng.integers(len(pool))]
-        start = rng.integers(LENGTH - context - HORIZON + 1)
-        stretch[row] = block[rng.integers(SHARD), start : start + context + HORIZON]
-    seen, target = stretch[:, :context], stretch[:, context:]
-    short = np.where(rng.random(size) < 0.5, rng.integers(16, context + 1, size), context)
-    seen[np.arange(context) < context - short[:, None]] = np.nan
-    ends = np.where(rng.random(size) < 0.4, rng.integers(8, HORIZON + 1, size), HORIZON)
-    target[np.arange(HORIZON) >= ends[:, None]] = np.nan
+    rows, context, horizon = sizes
+    length = context + horizon
+    many = int(rng.binomial(rows, stage.motifs))
+    longest = max(stage.shortest, min(stage.longest, int(context / LEAST_REPEATS)))
+    wish = Wish(token, stage.aligned, stage.shortest, longest)
+    blocks = [repeated(rng, many, length, wish)] if many else []
+    if many < rows:
+        blocks.append(drawn(rng, pool, rows - many, length))
+    stretch = np.concatenate(blocks)
+    seen, target = stretch[:, :context].copy(), stretch[:, context:].copy()
+    shortened(rng, seen[:many], 0.75)
+    shortened(rng, seen[many:], 0.5)
+    ends = np.where(rng.random(rows) < 0.4, rng.integers(8, horizon + 1, rows), horizon)
+    target[np.arange(horizon) >= ends[:, None]] = np.nan
     observed = ~np.isnan(seen)
     count = np.maximum(observed.sum(1, keepdims=True), 1)
     mean = np.nansum(seen, 1, keepdims=True) / count

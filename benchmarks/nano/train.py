@@ -1,8 +1,8 @@
-"""Train nano-chronos-bolt on generated series: `python benchmarks/nano/train.py --out DIR`.
+"""Train a nano model on generated series: `python benchmarks/nano/train.py FAMILY --out DIR`.
 
 The same command goes on from the last checkpoint in DIR. Which series and contexts a step sees is
-given by (seed, step) alone; where the schedule ends by the clock (--seconds), the learning rate is
-not, so use --steps alone for a run that can be repeated exactly.
+given by (seed, step) and the stage alone; where the schedule ends by the clock (--seconds), stage
+and learning rate are not, so use --steps alone for a run that can be repeated exactly.
 """
 
 import argparse
@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from network import built
-from pool import HORIZON, SIMPLE_SHARDS, batch, fill, waited
+from families import NAMES, found
+from family import Stage
+from pool import SIMPLE_SHARDS, batch, fill, waited
 from torch import nn
 
-# Context length -> series in a batch (about equal cost) and how often it is drawn.
-BATCHES = {64: (128, 0.20), 128: (96, 0.25), 256: (56, 0.20), 512: (32, 0.35)}
 WARM = 0.02
-SHORT_ONLY = 0.08
+KEEP = 0.998
 # Adam moves a weight by at most the rate in a step, too little for a bias that must reach about 5.
 BIAS_TIMES = 20.0
 COLUMNS = ("step", "seconds", "rate", "context", "loss")
@@ -32,7 +31,9 @@ COLUMNS = ("step", "seconds", "rate", "context", "loss")
 class Recipe:
     """What a run is asked to do; it ends by the step count or the clock, whichever is first."""
 
+    family: str
     out: Path
+    pool: Path
     seed: int
     steps: int
     seconds: float
@@ -40,11 +41,13 @@ class Recipe:
     shards: int
     device: str
     save_every: float
+    snapshots: int
 
 
 def optimizer(net: nn.Module) -> torch.optim.AdamW:
     """AdamW that lets only matrices decay, and moves the relative bias faster (`times`)."""
     linear = {id(m.weight) for m in net.modules() if isinstance(m, nn.Linear)}
+    linear -= {id(m.weight) for m in net.modules() if isinstance(m, nn.Embedding)}
     named = list(net.named_parameters())
     biases = [p for name, p in named if "relative_attention_bias" in name]
     matrices = [p for _, p in named if id(p) in linear]
@@ -70,7 +73,8 @@ class Run:
     def __init__(self, recipe: Recipe) -> None:
         """Start anew, or where the last checkpoint in `recipe.out` was written."""
         self.recipe = recipe
-        self.net = built(recipe.seed, recipe.device)
+        self.family = found(recipe.family)
+        self.net = self.family.built(recipe.seed).to(recipe.device)
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimizer = optimizer(self.net)
         self.pool: list[np.ndarray] = []
@@ -103,12 +107,12 @@ class Run:
     def save(self) -> None:
         """Write checkpoint and log, each at once or not at all."""
         state = {
+            "family": self.recipe.family,
             "net": self.net.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
-            "parameters": sum(p.numel() for p in self.net.parameters()),
         }
         part = self.recipe.out / "last.part"
         torch.save(state, part)
@@ -118,31 +122,41 @@ class Run:
             csv.writer(file).writerows([COLUMNS, *self.rows])
         part.replace(self.recipe.out / "loss.csv")
 
+    def snapshot(self) -> None:
+        """Keep the averaged weights of this moment under the number of steps."""
+        halves = [average.half() for average in self.average]
+        state = {"family": self.recipe.family, "average": halves, "step": self.step}
+        torch.save(state, self.recipe.out / f"step-{self.step:06d}.pt")
+
+    def stage(self) -> Stage:
+        """The part of the curriculum that the run is in."""
+        return next(s for s in self.family.stages if self.progress < s.until or s.until >= 1)
+
     def drawn(self) -> tuple[int, torch.Tensor, torch.Tensor]:
         """The batch of this step: length of context, context and target."""
         rng = np.random.default_rng([self.recipe.seed, self.step])
         while len(self.pool) < min(self.recipe.shards, SIMPLE_SHARDS + self.step // 50):
-            self.pool.append(waited(self.recipe.out / "pool", len(self.pool)))
-        weights = np.array([weight for _, weight in BATCHES.values()])
-        if self.progress < SHORT_ONLY:
-            weights = weights * [1, 1, 0, 0]
-        context = int(rng.choice(list(BATCHES), p=weights / weights.sum()))
-        seen, target = batch(rng, self.pool, BATCHES[context][0], context)
+            self.pool.append(waited(self.recipe.pool, len(self.pool)))
+        stage = self.stage()
+        weights = np.array([weight for _, weight in stage.batches.values()])
+        context = int(rng.choice(list(stage.batches), p=weights / weights.sum()))
+        sizes = (stage.batches[context][0], context, self.family.horizon)
+        seen, target = batch(rng, self.pool, stage, sizes, self.family.token)
         device = self.recipe.device
         return context, torch.from_numpy(seen).to(device), torch.from_numpy(target).to(device)
 
     def advance(self) -> None:
         """One step of the optimizer and of the running average."""
-        rate = self.recipe.rate * schedule(self.progress)
+        rate = (self.recipe.rate or self.family.rate) * schedule(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["times"]
         context, seen, target = self.drawn()
-        loss = self.net(context=seen, target=target).loss / HORIZON
+        loss = self.family.loss(self.net, seen, target)
         self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0, error_if_nonfinite=True)
         self.optimizer.step()
-        keep = min(0.999, (self.step + 1) / (self.step + 10))
+        keep = min(KEEP, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for average, parameter in zip(self.average, self.net.parameters(), strict=True):
                 average.lerp_(parameter, 1 - keep)
@@ -151,8 +165,10 @@ class Run:
         self.step += 1
 
     def go(self) -> None:
-        """Train to the end, saving now and then."""
+        """Train to the end, saving now and then; every second snapshot is at twice the share."""
         saved = time.monotonic()
+        shares = [2.0 ** (-back / 2) for back in range(self.recipe.snapshots)]
+        due = sorted(share for share in shares if share > self.progress)
         while self.progress < 1:
             self.advance()
             if self.step % 100 == 0:
@@ -161,21 +177,29 @@ class Run:
             if time.monotonic() - saved > self.recipe.save_every:
                 self.save()
                 saved = time.monotonic()
+            if due and self.progress >= due[0]:
+                self.snapshot()
+                due.pop(0)
         self.save()
 
 
 def asked() -> Recipe:
     """The recipe given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of pool, log, checkpoint")
+    parser.add_argument("family", choices=NAMES)
+    parser.add_argument("--out", type=Path, required=True, help="folder of log and checkpoint")
+    parser.add_argument("--pool", type=Path, help="folder of the corpus, by default OUT/../pool")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=10_000, help="the most steps")
+    parser.add_argument("--steps", type=int, default=20_000, help="the most steps")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="the most seconds")
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--rate", type=float, default=0.0, help="peak rate, the family's if 0")
     parser.add_argument("--shards", type=int, default=60, help="of 2,048 series each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds")
-    return Recipe(**vars(parser.parse_args()))
+    parser.add_argument("--snapshots", type=int, default=0, help="how many to keep on the way")
+    given = vars(parser.parse_args())
+    given["pool"] = given["pool"] or given["out"].parent / "pool"
+    return Recipe(**given)
 
 
 def main() -> None:
@@ -183,7 +207,7 @@ def main() -> None:
     recipe = asked()
     recipe.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    place = (recipe.out / "pool", recipe.seed, recipe.shards)
+    place = (recipe.pool, recipe.seed, recipe.shards)
     filling = context.Process(target=fill, args=place, daemon=True)
     filling.start()
     Run(recipe).go()
