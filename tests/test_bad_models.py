@@ -16,6 +16,7 @@ from tests.said import Said
 from tsfm_probe.commands.origin import origin
 from tsfm_probe.data.read import read
 from tsfm_probe.models import FAMILIES, load
+from tsfm_probe.models.source import shipped
 
 Command = Callable[..., Said]
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -138,7 +139,7 @@ def test_a_checkpoint_that_forecasts_nothing_finite(
     ("name", "code", "pattern"),
     [
         ("chronos-bolt-smal", 2, "'chronos-bolt-smal' .*did you mean chronos-bolt-small"),
-        ("", 2, "model ''.*allowed are nano-chronos-bolt, chronos-t5-tiny"),
+        ("", 2, "model ''.*allowed are nano-chronos-bolt, nano-timesfm-2.5, chronos-t5"),
         ("./models/mine", 2, "'./models/mine' .*no folder, no known name.*allowed are"),
         ("~nobody-of-this-name/mine", 2, "'~nobody-of-this-name/mine' .*no such user"),
         ("one/two/three", 2, "'one/two/three' .*no hub id org/name"),
@@ -201,4 +202,4 @@ def test_models_tells_what_is_here(
 ) -> None:
     cached(offline, "amazon/chronos-bolt-tiny", checkpoints("chronos-bolt"))
     here = [one["name"] for one in json.loads(command("models", "--json").out) if one["here"]]
-    assert here == ["nano-chronos-bolt", "chronos-bolt-tiny"]
+    assert here == [*shipped(), "chronos-bolt-tiny"]

@@ -14,7 +14,9 @@ from tsfm_probe.models.base import LEVELS
 from tsfm_probe.models.names import KNOWN
 from tsfm_probe.models.source import WEIGHTS, is_here, shipped
 
-NANO = "nano-chronos-bolt"
+BOLT = "nano-chronos-bolt"
+SHIPPED = [one.name for one in KNOWN.values() if not one.hub_id]
+CONTEXTS = [one.values for one in generated(1, 200, seed=0)[:3]]
 SHAPES = {
     "chronos-t5-tiny": ("4+4", 4, 256, 1024),
     "chronos-t5-mini": ("4+4", 8, 384, 1536),
@@ -26,8 +28,9 @@ SHAPES = {
 
 def test_every_known_name_has_a_family_and_the_shipped_ones_are_here() -> None:
     assert {one.family for one in KNOWN.values()} == set(FAMILIES) == set(NETWORKS)
-    assert shipped() == [one.name for one in KNOWN.values() if not one.hub_id] == [NANO]
-    assert is_here(NANO)
+    assert shipped() == sorted(SHIPPED)
+    assert all(map(is_here, SHIPPED))
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*")) <= 60e6
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -48,38 +51,47 @@ def test_parameters_are_those_of_the_published_shape(name: str) -> None:
     assert count / 1e6 == pytest.approx(known.parameters, abs=0.006)
 
 
-def test_the_shipped_network_is_what_its_line_and_its_card_say() -> None:
-    model, known = load(NANO, device="cpu"), KNOWN[NANO]
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_is_what_its_line_and_its_card_say(name: str) -> None:
+    model, known = load(name, device="cpu"), KNOWN[name]
     assert model.parameters / 1e6 == pytest.approx(known.parameters, abs=0.001)
     assert len(model.anatomy.layers) == sum(map(int, known.layers.split("+")))
     assert {model.anatomy[at].heads for at in model.anatomy.parts} == {0, known.heads}
-    assert sum(path.stat().st_size for path in (WEIGHTS / NANO).iterdir()) <= 12e6
-    card = (WEIGHTS / NANO / "README.md").read_text()
+    assert sum(path.stat().st_size for path in (WEIGHTS / name).iterdir()) <= 12e6
+    card = (WEIGHTS / name / "README.md").read_text()
     assert f"{model.parameters:,} parameters" in card
 
 
-def test_the_shipped_network_loads_in_the_upstream_library() -> None:
-    pipeline = BaseChronosPipeline.from_pretrained(str(WEIGHTS / NANO), dtype=torch.float32)
-    contexts = [one.values for one in generated(1, 200, seed=0)[:3]]
-    given = [torch.tensor(one, dtype=torch.float32) for one in contexts]
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_forecasts_what_upstream_does(name: str) -> None:
+    off = load(name, device="cpu").deviation_from_upstream(CONTEXTS, 24)
+    assert off is None or off <= 1e-5
+
+
+def test_a_shipped_chronos_loads_in_the_upstream_library() -> None:
+    pipeline = BaseChronosPipeline.from_pretrained(str(WEIGHTS / BOLT), dtype=torch.float32)
+    given = [torch.tensor(one, dtype=torch.float32) for one in CONTEXTS]
     theirs, _ = pipeline.predict_quantiles(given, 24, list(LEVELS))
-    ours = load(NANO, device="cpu").forecast(contexts, 24).values
+    ours = load(BOLT, device="cpu").forecast(CONTEXTS, 24).values
     np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-4)
 
 
-def test_the_shipped_network_has_learnt_seasons() -> None:
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_has_learnt_seasons(name: str) -> None:
     """On series with a season it is better than its own copy with scrambled weights, by far."""
     made, _ = windows(generated(8, 600, seed=9, kinds=["trend"]), 24, context=512)
-    model = load(NANO, device="cpu")
+    model = load(name, device="cpu")
 
     def score() -> float:
-        found = model.forecast([one.seen for one in made], 24).values
+        found = model.forecast([one.seen for one in made], 24, samples=20).values
         scores = [wql(one.target, values, LEVELS) for one, values in zip(made, found, strict=True)]
         return float(np.exp(np.mean(np.log(scores))))
 
     torch.manual_seed(0)
     trained = score()
     with torch.no_grad():
-        for weight in model.net.encoder.parameters():
-            weight.copy_(weight.flatten()[torch.randperm(weight.numel())].view_as(weight))
+        for at in model.anatomy.parts:
+            for projection in model.anatomy[at].projections.values():
+                weight = projection.linear.weight
+                weight.copy_(weight.flatten()[torch.randperm(weight.numel())].view_as(weight))
     assert trained < 0.7 * score()

@@ -1,5 +1,6 @@
 """Laws 11 to 13: a forecast is repeatable, survives saving, and is the upstream library's."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,7 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from tsfm_probe.laws.subject import EXACT, ROUNDING, Finding, Subject, relative
-from tsfm_probe.models import load
+from tsfm_probe.models import family_of
+from tsfm_probe.models.source import Source
 
 
 def same_seed_same_forecast(subject: Subject) -> Finding:
@@ -20,14 +22,17 @@ def same_seed_same_forecast(subject: Subject) -> Finding:
 
 
 def saving_keeps_the_forecast(subject: Subject) -> Finding:
-    """Law 12: saving and loading again gives the same forecast, bit for bit."""
-    model = subject.model
+    """Law 12: saving and loading again gives the same family and forecast, bit for bit."""
+    law, model = "saving keeps the forecast", subject.model
     with TemporaryDirectory() as folder:
         model.save(Path(folder))
+        saved = Source(Path(folder), "folder")
+        if family_of(saved) != model.family:
+            return Finding(12, law, math.inf, EXACT, f"it is taken for a {family_of(saved)}")
         dtype = str(next(model.net.parameters()).dtype).removeprefix("torch.")
-        again = load(folder, str(model.device), dtype)
+        again = type(model).load(model.name, saved, str(model.device), dtype)
         found = replace(subject, model=again).forecast()
-    return Finding(12, "saving keeps the forecast", relative(found, subject.forecast()), EXACT)
+    return Finding(12, law, relative(found, subject.forecast()), EXACT)
 
 
 def equals_upstream(subject: Subject) -> Finding:
