@@ -92,7 +92,7 @@ def loss(net: Any, seen: Tensor, target: Tensor) -> Tensor:
 ABOUT = """\
 TimesFM 2.5 (Das et al. 2024, arXiv 2310.10688): 6 decoder layers, 4 heads of 32, width 128,
 feed-forward 384; patches of 8 steps, context 512, output patches of 32 steps, quantiles 0.1 to 0.9.
-No start of its own favours copying."""
+Its starting weights do not favour copying."""
 
 FAMILY = Family(
     name="timesfm-2.5",
