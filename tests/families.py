@@ -104,6 +104,17 @@ NETWORKS: dict[str, Callable[..., Any]] = {
 }
 
 
+# The layers of a network, where they are not `encoder.block` and `decoder.block`.
+BLOCKS: dict[str, Callable[[Any], torch.nn.ModuleList]] = {
+    "timesfm-2.5": lambda net: net.model.layers,
+    "timesfm-3": lambda net: net.transformer_stack.layers,
+    "toto-1": lambda net: net.model.transformer.layers,
+    "toto-2": lambda net: net.transformer.layers,
+    "moirai-1.1": lambda net: net.encoder.layers,
+    "moirai-2": lambda net: net.encoder.layers,
+}
+
+
 def enliven(net: torch.nn.Module, seed: int = 0, size: float = 1.0) -> None:
     """Re-randomise every weight so that no part starts dead: matrices, norms and biases."""
     generator = torch.Generator().manual_seed(seed)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.families import NETWORKS, contexts
+from tests.families import BLOCKS, NETWORKS, contexts
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Component
 from tsfm_probe.models.base import Model
@@ -17,14 +17,6 @@ from tsfm_probe.surgery import edit
 
 Tiny = Callable[[str], Model]
 HORIZON = 9
-BLOCKS: dict[str, Callable[[Any], nn.ModuleList]] = {
-    "timesfm-2.5": lambda net: net.model.layers,
-    "timesfm-3": lambda net: net.transformer_stack.layers,
-    "toto-1": lambda net: net.model.transformer.layers,
-    "toto-2": lambda net: net.transformer.layers,
-    "moirai-1.1": lambda net: net.encoder.layers,
-    "moirai-2": lambda net: net.encoder.layers,
-}
 
 
 @pytest.mark.parametrize("family", NETWORKS)

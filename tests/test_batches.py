@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tsfm_probe.errors import UsageError
-from tsfm_probe.probes.batches import batches
-from tsfm_probe.probes.fills import donors, resized
+from tsfm_probe.probes.batches import batches, resized
+from tsfm_probe.probes.fills import donors
 
 
 def test_donors_are_of_another_series_and_belong_to_the_seed() -> None:
@@ -20,8 +20,8 @@ def test_donors_are_of_another_series_and_belong_to_the_seed() -> None:
 
 
 def test_contexts_are_resized_on_the_left() -> None:
-    np.testing.assert_array_equal(resized(np.arange(5.0), 3), [2, 3, 4])
-    np.testing.assert_array_equal(resized(np.arange(2.0), 4), [np.nan, np.nan, 0, 1])
+    np.testing.assert_array_equal(resized(np.arange(5.0), 3, np.nan), [2, 3, 4])
+    np.testing.assert_array_equal(resized(np.arange(2.0), 4, np.nan), [np.nan, np.nan, 0, 1])
 
 
 def test_batches_hold_contexts_of_one_length_and_every_window_once() -> None:

@@ -28,4 +28,4 @@ LAWS: tuple[Callable[[Subject], Finding], ...] = (
 def check(model: Model, contexts: Sequence[np.ndarray], horizon: int) -> Iterator[Finding]:
     """Try every law on one model, one finding after the other."""
     for law in LAWS:
-        yield law(Subject(model, contexts, horizon))
+        yield law(Subject.of(model, contexts, horizon))

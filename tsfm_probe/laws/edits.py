@@ -6,7 +6,6 @@ import torch
 from tsfm_probe.laws.subject import (
     EXACT,
     ROUNDING,
-    SAMPLES,
     Finding,
     Subject,
     attentions,
@@ -21,7 +20,7 @@ from tsfm_probe.surgery.record import recorded
 def no_edit_no_change(subject: Subject) -> Finding:
     """Law 1: without an edit nothing changes, bit for bit, also while everything is watched."""
     anatomy = subject.model.anatomy
-    plain = subject.model.forecast(subject.contexts, subject.horizon, samples=SAMPLES).values
+    plain = subject.forecast()
     every = (*anatomy.parts, *anatomy.heads)
     with edited(anatomy, ()), recorded(anatomy, every, tuple(anatomy.stacks), True):
         watched = subject.forecast()

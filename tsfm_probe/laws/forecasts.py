@@ -1,6 +1,7 @@
 """Laws 11 to 13: a forecast is repeatable, survives saving, and is the upstream library's."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,16 +10,24 @@ import numpy as np
 
 from tsfm_probe.laws.subject import EXACT, ROUNDING, Finding, Subject, relative
 from tsfm_probe.models import family_of
+from tsfm_probe.models.base import members
 from tsfm_probe.models.source import Source
 
 
 def same_seed_same_forecast(subject: Subject) -> Finding:
-    """Law 11: a forecast depends on its context and seed, not on batch size or order."""
+    """Law 11: a forecast depends on its group's contexts and seed, not on batch size or order."""
     together = subject.forecast()
-    backwards = replace(subject, contexts=subject.contexts[::-1]).forecast()[::-1].copy()
-    alone = [replace(subject, contexts=[one]).forecast() for one in subject.contexts]
-    worst = max(relative(backwards, together), relative(np.concatenate(alone), together))
+    worst = relative(_of(subject, range(len(together))[::-1])[::-1].copy(), together)
+    for places in members(subject.groups, len(together)):
+        worst = max(worst, relative(_of(subject, places), together[places]))
     return Finding(11, "same seed, same forecast", worst, ROUNDING)
+
+
+def _of(subject: Subject, places: Sequence[int]) -> np.ndarray:
+    """The forecast of some of the series, in this order, without the others."""
+    contexts = [subject.contexts[place] for place in places]
+    groups = None if subject.groups is None else [subject.groups[place] for place in places]
+    return replace(subject, contexts=contexts, groups=groups).forecast()
 
 
 def saving_keeps_the_forecast(subject: Subject) -> Finding:

@@ -46,16 +46,31 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What the laws are tried on: a model, contexts ([time] each) and a horizon."""
+    """What the laws are tried on: a model, contexts ([time] each) and a horizon.
+
+    groups: for each series the number of its group, where the model can read several jointly.
+    """
 
     model: Model
     contexts: Sequence[np.ndarray]
     horizon: int
+    groups: Sequence[int] | None = None
+
+    @classmethod
+    def of(cls, model: Model, contexts: Sequence[np.ndarray], horizon: int) -> "Subject":
+        """The series in pairs, so that attention between series has something to read."""
+        pairs = [place // 2 for place in range(len(contexts))]
+        return cls(model, contexts, horizon, pairs if model.joint else None)
+
+    def _run(self, horizon: int) -> np.ndarray:
+        return self.model.forecast(
+            self.contexts, horizon, samples=SAMPLES, groups=self.groups
+        ).values
 
     def forecast(self, *edits: Edit) -> np.ndarray:
         """The forecast under these edits."""
         with edited(self.model.anatomy, edits):
-            return self.model.forecast(self.contexts, self.horizon, samples=SAMPLES).values
+            return self._run(self.horizon)
 
     def record(
         self,
@@ -68,7 +83,7 @@ class Subject:
         """What is recorded of one forecast under these edits."""
         anatomy = self.model.anatomy
         with edited(anatomy, edits), recorded(anatomy, addresses, streams, output) as record:
-            self.model.forecast(self.contexts, horizon or self.horizon, samples=SAMPLES)
+            self._run(horizon or self.horizon)
         return record
 
     def output(self, *edits: Edit) -> Tensor:

@@ -75,8 +75,9 @@ def family_of(source: Source) -> str:
         return "chronos-bolt"
     if isinstance(chronos, dict) and chronos.get("model_type") == "seq2seq":
         return "chronos-t5"
+    weights = source.weight_names()
     for family, sign in SIGNS.items():
-        if any(weight.endswith(sign) for weight in source.weight_names()):
+        if any(weight.endswith(sign) for weight in weights):
             return family
     raise ModelError(
         f"the family of {source.folder.name} was looked for in its config.json",

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,9 +12,23 @@ from torch import Tensor
 
 from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.data.series import Forecast
+from tsfm_probe.errors import UsageError
 from tsfm_probe.models.source import Source
 
+ACROSS = ("group", "variate", "any")
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Tokens that a network both reads and predicts.
+
+    embedding, unembedding: [token, d]. gain: [d], of the norm in front of the unembedding.
+    """
+
+    embedding: Tensor
+    unembedding: Tensor
+    gain: Tensor
 
 
 class Model(ABC):
@@ -32,8 +47,6 @@ class Model(ABC):
     """Whether a forecast depends on `seed` and `samples`."""
     linear_readout: ClassVar[bool]
     """Whether the readout is linear without a bias, so that effects sum to the prediction."""
-    joint: ClassVar[bool] = False
-    """Whether several series can be forecast jointly."""
     notice: ClassVar[str] = ""
     """What is said when a checkpoint of the family is loaded: a licence that forbids something."""
 
@@ -42,6 +55,11 @@ class Model(ABC):
         self.source = source
         self.net = net
         self.anatomy = anatomy
+
+    @classmethod
+    @abstractmethod
+    def load(cls, name: str, source: Source, device: str, dtype: str) -> "Model":
+        """Read a checkpoint strictly; ModelError if it does not fit."""
 
     @property
     @abstractmethod
@@ -52,6 +70,16 @@ class Model(ABC):
     def default_samples(self) -> int:
         """Sample paths per forecast when none are asked for; 1 where nothing is drawn."""
         return 1
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The tokens that are read and predicted; None where patches of values are."""
+        return None
+
+    @property
+    def joint(self) -> bool:
+        """Whether several series can be forecast jointly: some attention reads across them."""
+        return any(at.part in ACROSS for at in self.anatomy.parts)
 
     @property
     def device(self) -> torch.device:
@@ -93,8 +121,26 @@ class Model(ABC):
 
         Each depends on its own context (and those of its group), seed and samples alone (up to
         rounding): not on batch size, neighbours or order. groups: see `encode`.
+        Raises UsageError for what cannot be forecast.
         """
+        _refuse(contexts, horizon, seed, samples)
+        if groups is not None:
+            self._refuse_groups(contexts, groups)
+            numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+            groups = [numbers[group] for group in groups]
         return self.decode(self.encode(contexts, groups), horizon, seed, samples)
+
+    def _refuse_groups(self, contexts: Sequence[np.ndarray], groups: Sequence[int]) -> None:
+        if not self.joint:
+            raise UsageError(
+                f"a joint forecast by {self.name}", f"{self.family} reads each series on its own"
+            )
+        if len(groups) != len(contexts):
+            raise UsageError(
+                f"a joint forecast of {len(contexts)} series",
+                f"{len(groups)} numbers of groups",
+                "one for each series",
+            )
 
     @abstractmethod
     def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
@@ -126,6 +172,22 @@ class Model(ABC):
     def save(self, folder: Path) -> None:
         """Write the network in the published format: config.json and model.safetensors."""
         self.net.save_pretrained(folder)
+
+
+def _refuse(contexts: Sequence[np.ndarray], horizon: int, seed: int, samples: int) -> None:
+    if not len(contexts) or any(np.ndim(one) != 1 or not len(one) for one in contexts):
+        raise UsageError(
+            "a forecast", "no context, or one without values", "one [time] array for each series"
+        )
+    if any(np.isinf(one).any() for one in contexts):
+        raise UsageError("a forecast", "an infinite value in a context", "NaN where one is missing")
+    for name, number, least in (
+        ("horizon", horizon, 1),
+        ("seed", seed, 0),
+        ("samples", samples, 0),
+    ):
+        if number < least:
+            raise UsageError(f"{name} {number} was asked for", allowed=f"{least} or more")
 
 
 def left_padded(contexts: Sequence[np.ndarray], length: int) -> Tensor:

@@ -17,7 +17,8 @@ UNREADABLE = (
     OSError,
     ValueError,
     RuntimeError,
-    KeyError,
+    LookupError,
+    ArithmeticError,
     TypeError,
     AttributeError,
     AssertionError,
@@ -77,8 +78,11 @@ def read_own(
         weights: dict[str, Tensor] = {}
         for file in files:
             reading = file.name
-            found = load_file(file)
-            weights |= {renamed(name) if renamed else name: one for name, one in found.items()}
+            for name, weight in load_file(file).items():
+                own_name = renamed(name) if renamed else name
+                if own_name in weights:
+                    raise ValueError(f"{own_name} is there twice")
+                weights[own_name] = weight
     except UNREADABLE as error:
         raise _unreadable(source, reading, error) from error
     own = net.state_dict()
@@ -96,7 +100,10 @@ def _compared(
             name for name in found.keys() - own.keys() if not name.endswith(optional)
         },
         "mismatched_keys": [
-            (name,) for name in own.keys() & found.keys() if own[name].shape != found[name].shape
+            (name,)
+            for name in own.keys() & found.keys()
+            if own[name].shape != found[name].shape
+            or own[name].is_floating_point() != found[name].is_floating_point()
         ],
     }
 

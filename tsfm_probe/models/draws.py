@@ -23,8 +23,14 @@ def uniforms(contexts: Sequence[np.ndarray], seed: int, samples: int, steps: int
     return torch.from_numpy(drawn)
 
 
+def known(context: np.ndarray) -> np.ndarray:
+    """A context [time] without the missing values that it begins with; all missing: one of them."""
+    begun = np.flatnonzero(~np.isnan(context))
+    return context[begun[0] if len(begun) else -1 :]
+
+
 def _key(context: np.ndarray, seed: int) -> int:
-    values = np.asarray(context, dtype=np.float32)
+    values = known(np.asarray(context, dtype=np.float32))
     values = np.where(np.isnan(values), np.float32(np.nan), values + np.float32(0))
     digest = blake2b(values.tobytes(), digest_size=16, salt=seed.to_bytes(8, "little"))
     return int.from_bytes(digest.digest(), "little")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tsfm_probe.data.series import Window
 from tsfm_probe.models.base import Model, members
+from tsfm_probe.models.draws import known
 
 KEPT_BYTES = 512 * 2**20
 
@@ -54,8 +55,8 @@ def batches(
 
 
 def seen(windows: Sequence[Window]) -> list[np.ndarray]:
-    """What a model sees of each window."""
-    return [window.seen for window in windows]
+    """What a model sees of each window, from the first value that is there."""
+    return [known(window.seen) for window in windows]
 
 
 def seen_jointly(windows: Sequence[Window]) -> tuple[list[np.ndarray], list[int]]:
@@ -70,14 +71,14 @@ def seen_jointly(windows: Sequence[Window]) -> tuple[list[np.ndarray], list[int]
     for places in members(groups, len(windows)):
         longest = max(len(contexts[place]) for place in places)
         for place in places:
-            contexts[place] = resized(contexts[place], longest)
+            contexts[place] = resized(contexts[place], longest, np.nan)
     return contexts, groups
 
 
-def resized(context: np.ndarray, length: int) -> np.ndarray:
-    """A context with as many values: the last ones, with NaN on the left if there are too few."""
+def resized(context: np.ndarray, length: int, value: float) -> np.ndarray:
+    """A context with as many values: the last ones, after this value if there are too few."""
     kept = np.asarray(context, dtype=np.float64)[-length:]
-    return np.concatenate([np.full(length - len(kept), np.nan), kept])
+    return np.concatenate([np.full(length - len(kept), value), kept])
 
 
 class Encoder:

@@ -10,6 +10,7 @@ from torch import Tensor
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.errors import UsageError
+from tsfm_probe.models.draws import known
 from tsfm_probe.probes.batches import Batch, resized
 from tsfm_probe.surgery.edit import Edit, Tape
 from tsfm_probe.surgery.record import recorded
@@ -109,7 +110,8 @@ class Resample(_Recorded):
     """A slice or write becomes the value that it has on another window.
 
     The other window belongs to another series where there is one; its context is brought to the
-    same length, cut or filled with NaN on the left.
+    same length, cut, or continued to the left with its first value, since networks that skip
+    missing values at the start would read fewer tokens of it.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class Resample(_Recorded):
             batch.places: Batch(
                 batch.places,
                 tuple(
-                    resized(contexts[donors[place]], len(own))
+                    _donated(contexts[donors[place]], len(own))
                     for place, own in zip(batch.places, batch.contexts, strict=True)
                 ),
                 batch.groups,
@@ -168,3 +170,8 @@ def donors(series: Sequence[str], seed: int) -> list[int]:
             others = np.delete(np.arange(len(names)), place)
         chosen.append(int(rng.choice(others)))
     return chosen
+
+
+def _donated(context: np.ndarray, length: int) -> np.ndarray:
+    begun = known(context)
+    return resized(begun, length, begun[0])

@@ -107,15 +107,20 @@ class Sweep:
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                if self.batch_size == 1:
+                before = self._largest()
+                while self.batch_size > 1 and self._largest() == before:
+                    self.batch_size //= 2
+                    self._arrange()
+                if self._largest() == before:
                     raise ModelError(
                         f"a forecast with {self.model.name}",
-                        "memory ran out with one window at a time",
-                        "a shorter --context, fewer --samples, a smaller model",
+                        f"memory ran out with {before} windows at a time, which stay together",
+                        "a shorter --context, fewer --samples or series, a smaller model",
                     ) from error
-            self.batch_size = self.batch_size // 2
-            log.warning("memory ran out: going on with %d windows at a time", self.batch_size)
-            self._arrange()
+            log.warning("memory ran out: going on with %d windows at a time", self._largest())
+
+    def _largest(self) -> int:
+        return max(len(one.places) for one in self.batches)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
