@@ -22,6 +22,9 @@ class Projection:
     span: the rows of the map that belong to this projection.
     order: how those rows are ordered: "head row", or "row head" where the head runs fastest.
     scale: what the map multiplies its weight and bias with (unit scaling; Blake et al. 2023).
+    gain: the gain [d_model] of the norm in front of the map; None where it has no weights.
+    factor: what each dimension of the query or key of every head is multiplied with behind the map,
+    [head_dim]: the gain of its norm, a scale. None: nothing that differs between dimensions.
     """
 
     linear: nn.Linear
@@ -29,6 +32,8 @@ class Projection:
     span: slice = field(default_factory=lambda: slice(None))
     order: str = "head row"
     scale: float = 1.0
+    gain: Tensor | None = None
+    factor: Tensor | None = None
 
     def rows(self, group: int) -> Tensor:
         """The raw weights of one set of rows: a view [head_dim, d_model]."""
@@ -58,6 +63,12 @@ class Component:
     scale: what `mix` multiplies its weight and its bias with.
     gain: what stands between `mix` and `write`: takes the output of `mix` and gives the factor by
     which it is multiplied to become the write, such as that of a norm; None where nothing does.
+    keys_from: the stack whose end keys and values are read from, where that is another one.
+    rotary: takes a lag in tokens and gives the R [head_dim, head_dim] with which q^T R k is the
+    score of a query and the key that many tokens earlier, with q and k as the projections make
+    them: R holds their factors. A score that depends on the places themselves is that of the key
+    at place 0. None where places do not turn queries and keys.
+    matrices: the matrices [out, in] of an MLP by the names in, out, gate, value.
     """
 
     at: Address
@@ -69,6 +80,9 @@ class Component:
     write_axes: str = ""
     scale: float = 1.0
     gain: Callable[[Tensor], Tensor] | None = None
+    keys_from: str = ""
+    rotary: Callable[[float], Tensor] | None = None
+    matrices: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mix is not None and self.mix.in_features % self.heads:

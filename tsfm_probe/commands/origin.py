@@ -19,22 +19,28 @@ PACKAGES = ("torch", "transformers", "chronos-forecasting", "numpy", "gluonts")
 
 def identity(job: Job, data: Dataset) -> dict[str, str]:
     """What must be equal for a run to be continued: everything that its numbers depend on."""
-    first = next(job.model.net.parameters())
-    return about(job) | {
-        "probe": "ablate",
+    return about(job) | {"probe": "ablate"} | weights_of(job.model) | {"data_hash": data.hash}
+
+
+def weights_of(model: Model) -> dict[str, str]:
+    """What tells a version of a network, and of this package, from all others."""
+    return {
         "tsfm_probe": __version__,
-        "weight_hash": job.model.source.weight_hash(),
-        "config_hash": _hash(json.dumps(job.model.source.config(), sort_keys=True)),
-        "data_hash": data.hash,
-        "dtype": str(first.dtype).removeprefix("torch."),
+        "weight_hash": model.source.weight_hash(),
+        "config_hash": _hash(json.dumps(model.source.config(), sort_keys=True)),
+        "dtype": str(next(model.net.parameters()).dtype).removeprefix("torch."),
     }
 
 
 def origin(model: Model, data: Dataset) -> dict[str, str]:
-    """What else a reader wants to know of a run."""
+    """What else a reader wants to know of a run on data."""
+    return {"data": data.name} | made_by(model)
+
+
+def made_by(model: Model) -> dict[str, str]:
+    """What else a reader wants to know of a run: the command, versions, the machine."""
     versions = ", ".join(f"{one} {version(one)}" for one in PACKAGES)
     return {
-        "data": data.name,
         "command": shlex.join(["tsfm-probe", *sys.argv[1:]]),
         "origin": model.source.origin,
         "revision": model.source.revision or "none",
@@ -48,8 +54,13 @@ def origin(model: Model, data: Dataset) -> dict[str, str]:
 def short_name(job: Job, data: Dataset, identity: Mapping[str, str]) -> str:
     """The name of a run's folder: the same for the same run."""
     model = job.model.name.rstrip("/").rsplit("/", 1)[-1]
-    unique = _hash(json.dumps(dict(identity), sort_keys=True))[:8]
+    unique = short_hash(identity)
     return "-".join(_readable(one) for one in (model, data.name, job.setting.by, unique))
+
+
+def short_hash(identity: Mapping[str, str]) -> str:
+    """Eight letters that are the same for the same run."""
+    return _hash(json.dumps(dict(identity), sort_keys=True))[:8]
 
 
 def _readable(text: str) -> str:

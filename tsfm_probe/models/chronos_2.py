@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Stack
 from tsfm_probe.data.series import Forecast
-from tsfm_probe.models import checkpoint, t5
+from tsfm_probe.models import checkpoint, rotation, t5
 from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of, members
 from tsfm_probe.models.source import Source
 
@@ -40,7 +41,6 @@ class Chronos2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
-    joint = True
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Chronos2":
@@ -95,18 +95,18 @@ class Chronos2(Model):
         return float(np.abs(ours - expected).max() / np.abs(expected).max())
 
 
-def _attentions(block: Any) -> dict[str, Any]:
-    return {"time": block.layer[0].self_attention, "group": block.layer[1].self_attention}
-
-
 def _anatomy(net: Any) -> Anatomy:
-    axes = {"time": "batch time d", "group": "time batch d"}
-    components = []
+    components: list[Component] = []
     for layer, block in enumerate(net.encoder.block):
-        for part, attention in _attentions(block).items():
-            at = Address("encoder", layer, part)
-            components.append(t5.component(at, attention, axes[part]))
-        components.append(Component(Address("encoder", layer, "mlp"), block.layer[2].mlp.wo))
+        over_time, over_group, last = block.layer
+        time, group = (
+            t5.component(Address("encoder", layer, part), one.self_attention, one.layer_norm.weight)
+            for part, one in (("time", over_time), ("group", over_group))
+        )
+        rotary = partial(rotation.halves, over_time.self_attention.rope_embed.inv_freq)
+        components.append(replace(time, rotary=rotary))
+        components.append(replace(group, axes="time batch d"))
+        components.append(t5.mlp(Address("encoder", layer, "mlp"), last.mlp))
     starts = tuple(block.layer[0].layer_norm for block in net.encoder.block)
     stack = Stack("encoder", starts, net.encoder.final_layer_norm)
     return Anatomy(components, [stack], net.output_patch_embedding)

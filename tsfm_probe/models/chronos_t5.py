@@ -14,7 +14,7 @@ from transformers import T5ForConditionalGeneration
 
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, t5
-from tsfm_probe.models.base import LEVELS, Model, left_padded
+from tsfm_probe.models.base import LEVELS, Model, Vocabulary, left_padded
 from tsfm_probe.models.cached_decoder import CachedDecoder, output_scale, start_tokens
 from tsfm_probe.models.draws import inverse_cdf, uniforms
 from tsfm_probe.models.source import Source
@@ -68,6 +68,11 @@ class ChronosT5(Model):
     @property
     def default_samples(self) -> int:
         return self.config.num_samples
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        final = self.net.decoder.final_layer_norm
+        return Vocabulary(self.net.shared.weight, self.net.lm_head.weight, final.weight)
 
     @torch.no_grad()
     def encode(

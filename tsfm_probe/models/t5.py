@@ -1,6 +1,7 @@
 """What Chronos-T5 and Chronos-Bolt share: the anatomy of an encoder-decoder T5."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,11 @@ from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 
 def anatomy(encoder: Any, decoder: Any, output: nn.Module) -> Anatomy:
     """The parts of a T5 encoder and decoder whose final stream `output` reads."""
-    components = [*_stack_components("encoder", encoder), *_stack_components("decoder", decoder)]
+    memory = encoder.final_layer_norm.weight
+    components = [
+        *_stack_components("encoder", encoder, memory),
+        *_stack_components("decoder", decoder, memory),
+    ]
     return Anatomy(components, [_stack("encoder", encoder), _stack("decoder", decoder)], output)
 
 
@@ -21,27 +26,41 @@ def _stack(name: str, stack: Any) -> Stack:
     return Stack(name, starts, stack.final_layer_norm)
 
 
-def _stack_components(name: str, stack: Any) -> list[Component]:
+def _stack_components(name: str, stack: Any, memory: Tensor) -> list[Component]:
     found = []
     for layer, block in enumerate(stack.block):
-        for part, attention in attentions(block).items():
-            found.append(component(Address(name, layer, part), attention))
-        found.append(Component(Address(name, layer, "mlp"), block.layer[-1].DenseReluDense.wo))
+        first, *between, last = block.layer
+        found.append(
+            component(Address(name, layer, "self"), first.SelfAttention, first.layer_norm.weight)
+        )
+        for one in between:
+            cross = component(
+                Address(name, layer, "cross"), one.EncDecAttention, one.layer_norm.weight, memory
+            )
+            found.append(replace(cross, keys_from="encoder"))
+        found.append(mlp(Address(name, layer, "mlp"), last.DenseReluDense))
     return found
 
 
-def attentions(block: Any) -> dict[str, Any]:
-    """The attention modules of a block by the name of their part."""
-    if len(block.layer) == 2:
-        return {"self": block.layer[0].SelfAttention}
-    return {"self": block.layer[0].SelfAttention, "cross": block.layer[1].EncDecAttention}
+def component(at: Address, attention: Any, gain: Tensor, memory: Tensor | None = None) -> Component:
+    """The component of an attention module with the names of T5: q, k, v, o.
+
+    gain: of the norm in front of it. memory: of the norm in front of its keys and values, where
+    that is another one.
+    """
+    heads, other = attention.n_heads, gain if memory is None else memory
+    projections = {
+        name: Projection(getattr(attention, name), heads, gain=one)
+        for name, one in (("q", gain), ("k", other), ("v", other))
+    }
+    return Component(at, attention.o, attention.o, heads, projections)
 
 
-def component(at: Address, attention: Any, axes: str = "batch time d") -> Component:
-    """The component of an attention module with the names of T5: q, k, v, o."""
-    heads = attention.n_heads
-    projections = {name: Projection(getattr(attention, name), heads) for name in "qkv"}
-    return Component(at, attention.o, attention.o, heads, projections, axes)
+def mlp(at: Address, module: Any) -> Component:
+    """The component of an MLP with the names of T5."""
+    names = {"wi": "in", "wi_0": "gate", "wi_1": "value", "wo": "out"}
+    matrices = {names[name]: one.weight for name, one in module.named_children() if name in names}
+    return Component(at, module.wo, matrices=matrices)
 
 
 def frozen_norm(norm: Any, stream: Tensor) -> Callable[[Tensor], Tensor]:

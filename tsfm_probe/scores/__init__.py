@@ -1,0 +1,1 @@
+"""What the weights alone say of heads and matrices: no series, no forward pass."""
