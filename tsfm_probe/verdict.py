@@ -18,7 +18,7 @@ from tsfm_probe.errors import DataError, UsageError, nearest
 from tsfm_probe.table import Table
 
 ACCURACY = ("MASE", "WQL", "MAE", "sMAPE")
-CONTROLS = ("noise", "random")
+CONTROLS = ("noise", "random", "random order")
 RATE = 0.05
 KEYS = ["metric", "kind", "trial", "series", "window"]
 P_VALUES = ["p_redundant", "q_redundant", "p_harmful", "q_harmful"]
@@ -164,7 +164,8 @@ def summary(
             [r for r in every if (r.kind, r.metric) == (kind, m)] for m in (metric, other)
         )
         lines += _of_kind(kind, ours, beside, threshold_pp)
-    return lines + _controls(rows) + _cautions(table.frame, rows)
+    lines += controls(rows) + cautions(table.frame, rows)
+    return [*lines, "Cutting several at once is not the sum of these: what is left can compensate."]
 
 
 def _extent(frame: pd.DataFrame, kinds: Mapping[str, int]) -> str:
@@ -206,7 +207,7 @@ def _counts(rows: Sequence[Row]) -> str:
     )
 
 
-def _controls(rows: Sequence[Row]) -> list[str]:
+def controls(rows: Sequence[Row]) -> list[str]:
     """How large the controls are, against which every other size has to be seen."""
     said = {"noise": "another seed and nothing cut", "random": "heads drawn at random"}
     lines = []
@@ -219,7 +220,7 @@ def _controls(rows: Sequence[Row]) -> list[str]:
     return lines or ["No control was run, so nothing says how large a change is by chance."]
 
 
-def _cautions(frame: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
+def cautions(frame: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
     """What a reader must not overlook."""
     series, lines = frame["series"].nunique(), []
     if series == 1:
@@ -232,7 +233,6 @@ def _cautions(frame: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
     if excluded:
         windows = _number(excluded, "window")
         lines.append(f"Up to {windows} per trial had no ratio and did not count.")
-    lines.append("Cutting several at once is not the sum of these: what is left can compensate.")
     return lines
 
 

@@ -47,8 +47,7 @@ def maps(effects: Effects) -> tuple[Map, ...]:
         else:
             heads.setdefault((stack, part), []).append((int(layer), head, effect))
     return tuple(
-        _grid(f"{stack.capitalize()} {_attention(part)}", "head", found, int)
-        for (stack, part), found in heads.items()
+        _grid(attention(stack, part), "head", found, int) for (stack, part), found in heads.items()
     ) + tuple(_grid(f"{stack.capitalize()} parts", "part", found) for stack, found in parts.items())
 
 
@@ -67,8 +66,9 @@ def bars(effects: Effects) -> tuple[Bars, ...]:
     return tuple(found)
 
 
-def _attention(part: str) -> str:
-    return NAMES.get(part, f"{part} attention")
+def attention(stack: str, part: str) -> str:
+    """What an attention of a stack is called in a title."""
+    return f"{stack.capitalize()} {NAMES.get(part, f'{part} attention')}"
 
 
 def _grid(

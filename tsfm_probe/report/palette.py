@@ -6,6 +6,9 @@ from itertools import cycle
 
 # Blue over near-white to red: ColorBrewer RdBu, reversed (blue improves, red degrades).
 DIVERGING = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b")
+# Near-white to blue: ColorBrewer Blues. Shades of blue and of red for single lines.
+SEQUENTIAL = ("#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#3182bd", "#08519c")
+LOW, HIGH = DIVERGING[:2], DIVERGING[:-3:-1]
 
 # The page's style sheet replaces these four in the dark scheme.
 INK = "rgb(17, 17, 17)"

@@ -45,6 +45,8 @@ class Plate:
 
 def effect_plates(effects: Effects) -> tuple[Plate, ...]:
     """The maps, the bars and the ranking of one metric, as far as there are trials for them."""
+    if not effects.edits:
+        return ()
     order = ranking(effects)
     found = (_maps(effects), _bars(effects, order), _ranked(effects, order))
     return tuple(plate for plate in found if plate is not None)

@@ -17,8 +17,7 @@ BY = ("head", "part", "layer")
 class Trial:
     """One set of parts and heads that are ablated together.
 
-    name: an address, the name of a layer, or `noise-1`, `random-1` for a control.
-    kind: "head", "part", "layer", "noise" (nothing edited, another seed) or "random".
+    name, kind: those of a table's rows (see table.Table).
     at: what is ablated.
     seed_shift: added to the seed of the run.
     """
