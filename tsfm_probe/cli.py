@@ -63,6 +63,25 @@ def ablate(
         int, typer.Option(help="Sample paths of a sampling model; 0: as its checkpoint says.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of samples, controls, resampling, intervals.")] = 0,
+    order: Annotated[
+        str,
+        typer.Option(
+            help="Cut the first ones of an order together: stable-rank, stable-rank-desc, "
+            "random, measured, gradient, or a file with one address in each line."
+        ),
+    ] = "",
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="With --order: within each attention.")
+    ] = False,
+    up_to: Annotated[
+        str, typer.Option(help="Cut together at most: a number (12) or a share (0.5, 50%).")
+    ] = "",
+    sets: Annotated[
+        str, typer.Option(help="With --by layer, cut together: blocks, pairs or single ones.")
+    ] = "single",
+    predictors: Annotated[
+        bool, typer.Option("--predictors", help="Compare cheap guesses with what is measured.")
+    ] = False,
     threshold_pp: Annotated[
         float, typer.Option(help="Redundant means: error rises by less than this, in percent.")
     ] = 1.0,
@@ -71,7 +90,7 @@ def ablate(
         bool,
         typer.Option(
             "--joint",
-            help="Forecast the series of a wide file jointly (families that attend between series).",
+            help="Forecast a wide file's series jointly (families that attend between series).",
         ),
     ] = False,
     item_column: Annotated[str, typer.Option(help="Long form: names of series.")] = "item_id",
@@ -105,6 +124,7 @@ def ablate(
     It ends with a table, a page and an answer: what the model can do without.
     """
     from tsfm_probe.commands import ablate as command
+    from tsfm_probe.commands import together as several
     from tsfm_probe.commands.terminal import Terminal
     from tsfm_probe.probes.ablation import Setting
 
@@ -112,11 +132,50 @@ def ablate(
     columns = command.Columns(item_column, time_column, target_column, freq)
     size = _batch_size(batch_size)
     asked = command.Request(
-        model, device, dtype, setting, data or [], columns, threshold_pp, size, out
+        model, device, dtype, setting, data or [], columns, threshold_pp, size, out, predictors
     )
     terminal = Terminal(quiet, as_json)
     terminal.set_up()
-    (command.dry_run if dry_run else command.execute)(asked, terminal)
+    together = several.Together(order, per_layer, up_to, sets)
+    if together.asked and predictors:
+        raise UsageError("--predictors with --order or --sets", allowed="one of them")
+    if together.asked:
+        (several.dry_run if dry_run else several.execute)(asked, together, terminal)
+    else:
+        (command.dry_run if dry_run else command.execute)(asked, terminal)
+
+
+@app.command()
+def score(
+    model: ModelName = "nano-chronos-bolt",
+    method: Annotated[
+        str,
+        typer.Option(help="Scores, separated by commas, or all; the first one makes the order."),
+    ] = "",
+    variant: Annotated[
+        str,
+        typer.Option(help="plain, folded (with gains and factors) or rotary (folded, at lags)."),
+    ] = "plain",
+    lags: Annotated[
+        str, typer.Option(help="With --variant rotary: numbers of tokens, such as 0,1,16.")
+    ] = "",
+    device: Device = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; default: runs/<model>-scores-<hash>.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score every head of MODEL from its weights alone.
+
+    No data and no forecast: a table, a page and an order in which to cut heads.
+    """
+    from tsfm_probe.commands.score import Request, execute
+    from tsfm_probe.commands.terminal import Terminal
+
+    terminal = Terminal(quiet, as_json)
+    terminal.set_up()
+    execute(Request.parsed(model, device, method, variant, lags, out), terminal)
 
 
 @app.command()

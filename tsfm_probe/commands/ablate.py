@@ -1,11 +1,14 @@
 """`tsfm-probe ablate`: from a model and a file to a table, a page and an answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tsfm_probe.commands.origin import identity, origin, short_name
+from tsfm_probe.commands.predictors import compared
 from tsfm_probe.commands.terminal import Terminal
 from tsfm_probe.data.dataset import Dataset, counted
 from tsfm_probe.data.read import read
@@ -15,7 +18,9 @@ from tsfm_probe.errors import UsageError
 from tsfm_probe.models import load
 from tsfm_probe.probes.ablation import Job, Setting, run
 from tsfm_probe.probes.examples import examples
+from tsfm_probe.report.agreement import section
 from tsfm_probe.report.page import write as write_page
+from tsfm_probe.report.section import Section
 from tsfm_probe.run_folder import RunFolder
 from tsfm_probe.verdict import answer, summary
 
@@ -47,6 +52,7 @@ class Request:
 
     model, device, dtype: see models.load. setting: what to do. paths, columns: the data.
     threshold_pp: of the verdicts. batch_size: 0 to choose. out: the run folder, None to choose.
+    predictors: whether cheap guesses are compared with what is measured.
     """
 
     model: str
@@ -58,6 +64,7 @@ class Request:
     threshold_pp: float
     batch_size: int
     out: Path | None
+    predictors: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold_pp < float("inf"):
@@ -73,6 +80,25 @@ def prepare(asked: Request, terminal: Terminal) -> tuple[Job, Dataset]:
     if left_out := (*data.skipped, *job.skipped):
         terminal.say(f"left out: {counted(left_out)}")
     return job, data
+
+
+def started(
+    asked: Request, job: Job, data: Dataset, more: Mapping[str, str] | None = None
+) -> tuple[RunFolder, dict[str, str]]:
+    """The run folder, new or continued, and what the table is to say of itself.
+
+    more: what the numbers depend on besides model, data and setting.
+    """
+    same = identity(job, data) | dict(more or {})
+    place = asked.out or Path("runs") / short_name(job, data, same)
+    facts = same | origin(job.model, data) | {"threshold_pp": f"{asked.threshold_pp:g}"}
+    return RunFolder.start(place, same, facts), facts
+
+
+def note_left_out(job: Job, data: Dataset, folder: RunFolder) -> None:
+    """Write skipped.csv: what was not used, and why."""
+    left_out = pd.DataFrame((*data.skipped, *job.skipped), columns=pd.Index(["series", "reason"]))
+    write_atomically(folder.path / "skipped.csv", left_out.to_csv(index=False).encode())
 
 
 def dry_run(asked: Request, terminal: Terminal) -> None:
@@ -97,47 +123,31 @@ def dry_run(asked: Request, terminal: Terminal) -> None:
 def execute(asked: Request, terminal: Terminal) -> None:
     """Run or continue, judge, draw, and tell where everything is."""
     job, data = prepare(asked, terminal)
-    same = identity(job, data)
-    place = asked.out or Path("runs") / short_name(job, data, same)
-    facts = same | origin(job.model, data) | {"threshold_pp": f"{asked.threshold_pp:g}"}
-    folder = RunFolder.start(place, same, facts)
+    folder, facts = started(asked, job, data)
     with terminal.progress("ablating") as progress:
         table = run(job, folder, facts, asked.batch_size, progress)
     if folder.damaged:
         terminal.say(f"damaged shards were found and made again: {', '.join(folder.damaged)}")
     verdicts = answer(table, threshold_pp=asked.threshold_pp, seed=asked.setting.seed)
     words = summary(table, verdicts, asked.threshold_pp)
-    left_out = pd.DataFrame((*data.skipped, *job.skipped), columns=pd.Index(["series", "reason"]))
-    write_atomically(folder.path / "skipped.csv", left_out.to_csv(index=False).encode())
+    note_left_out(job, data, folder)
+    sections: tuple[Section, ...] = ()
+    more: dict[str, Any] = {}
+    if asked.predictors:
+        agreed = compared(job, verdicts, folder.path, asked.batch_size, terminal)
+        sections, more = (section(agreed, facts),), {"agreement": agreed.to_dict("records")}
     terminal.say("drawing the page")
-    page = write_page(
-        folder.path, table, verdicts, words, examples(job, verdicts, asked.batch_size)
-    )
+    drawn = examples(job, verdicts, asked.batch_size)
+    page = write_page(folder.path, table, verdicts, words, drawn, sections)
     folder.finish(table, verdicts)
-    _tell(terminal, facts, verdicts, words, folder.path, page)
-
-
-def _tell(
-    terminal: Terminal,
-    facts: dict[str, str],
-    verdicts: pd.DataFrame,
-    words: list[str],
-    folder: Path,
-    page: Path,
-) -> None:
     if terminal.as_json:
-        terminal.print_json(
-            {
-                "about": facts,
-                "summary": words,
-                "answer": verdicts.to_dict("records"),
-                "folder": str(folder),
-                "page": str(page),
-            }
-        )
+        told = {"about": facts, "summary": words, "answer": verdicts.to_dict("records"), **more}
+        terminal.print_json({**told, "folder": str(folder.path), "page": str(page)})
         return
     if not terminal.quiet:
         _print_answer(terminal, verdicts, facts["by"])
+        for one in sections:
+            terminal.grid(one.title, list(one.columns), [list(row) for row in one.rows])
         terminal.out.print("\n".join(words), markup=False)
     terminal.out.print(f"page: {page.resolve()}", markup=False)
 

@@ -17,7 +17,12 @@ SHOWN = 4
 
 
 def examples(job: Job, answer: pd.DataFrame, batch_size: int = 0) -> pd.DataFrame:
-    """Forecasts by the untouched model and by its least and most harmful trial (by MASE).
+    """Forecasts by the untouched model and by its least and most harmful trial (by MASE)."""
+    return forecasts(job, _extremes(job, answer), batch_size)
+
+
+def forecasts(job: Job, trials: Sequence[Trial], batch_size: int = 0) -> pd.DataFrame:
+    """Forecasts by the untouched model and under these trials.
 
     Returns one row per value, columns COLUMNS: role "context" (steps below 0), "target" or
     "forecast" (steps from 0, one row per quantile level). The windows are the last ones of a few
@@ -26,7 +31,7 @@ def examples(job: Job, answer: pd.DataFrame, batch_size: int = 0) -> pd.DataFram
     sweep = job.sweep(batch_size)
     places = _last_windows(job.windows)
     frames = [row for place in places for row in _given(job.windows[place])]
-    for trial in (UNTOUCHED, *_extremes(job, answer)):
+    for trial in (UNTOUCHED, *trials):
         found = sweep.forecasts_at(trial, places)
         for place, values in zip(places, found, strict=True):
             frames += list(_forecast(trial.name, job.windows[place], values))
