@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,24 +194,35 @@ def changed(checkpoint: Path, folder: Path, change: Callable[[dict[str, Any]], A
     return folder
 
 
+UNUSABLE = [
+    *((one, {"max_seq_len": long}) for one in FAMILIES for long in ("8", None, 1.5, -1, 0, True)),
+    *((one, {"scaling": value}) for one in FAMILIES for value in (False, "false", 1, None)),
+    *(("moirai-1.1", {"patch_sizes": sizes}) for sizes in ([], [4, 0], [4, 4], 8)),
+    *(("moirai-2", {"quantile_levels": [0.5, 0.1]}), ("moirai-1.1", {"d_model": 32})),
+]
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("family", "change"),
     [
-        lambda config: config["distr_output"].update({"_target_": "os.system"}),
-        lambda config: config["distr_output"].update(components=[{"_target_": "os.system"}]),
-        lambda config: config["distr_output"].update(components=COMPONENTS[:0]),
-        lambda config: config.update(scaling=False),
-        lambda config: config.update(d_model=32),
-        lambda config: config.pop("patch_sizes"),
-        lambda config: config.update(num_layers=3),
+        ("moirai-1.1", lambda config: config["distr_output"].update({"_target_": "os.system"})),
+        (
+            "moirai-1.1",
+            lambda config: config["distr_output"].update(components=[{"_target_": "os.system"}]),
+        ),
+        ("moirai-1.1", lambda config: config["distr_output"].update(components=COMPONENTS[:0])),
+        ("moirai-1.1", lambda config: config.pop("patch_sizes")),
+        ("moirai-1.1", lambda config: config.update(num_layers=3)),
+        *((family, partial(dict.update, **fields)) for family, fields in UNUSABLE),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_in_one_line(
+    family: str,
     change: Callable[[dict[str, Any]], Any],
     checkpoints: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:
-    folder = changed(checkpoints("moirai-1.1"), tmp_path / "changed", change)
+    folder = changed(checkpoints(family), tmp_path / "changed", change)
     with pytest.raises(ModelError, match=r"\A[^\n]+\Z"):
         load(str(folder))
 

@@ -202,6 +202,11 @@ def test_parameters_are_those_of_the_published_shape() -> None:
         ({"quantiles": [0.1, 0.5, 0.8], "decode_index": 2}, r"levels that mirror.*0\.8"),
         ({"decode_index": 0}, "levels that mirror.*decode_index 0"),
         ({"horizon_length": 12}, "horizon_length of whole patches.*12, patch_length 8"),
+        ({"context_length": 44}, "context_length of whole patches.*44, patch_length 8"),
+        ({"context_length": 0}, "positive sizes .*context_length 0"),
+        ({"context_length": -8}, "positive sizes .*context_length -8"),
+        ({"num_attention_heads": 0}, "config.json"),
+        ({"num_key_value_heads": 0}, "config.json is damaged or does not fit"),
         ({"num_hidden_layers": "two"}, "config.json is damaged or does not fit"),
     ],
 )
@@ -210,7 +215,7 @@ def test_a_config_that_cannot_be_used_is_refused(
 ) -> None:
     folder = shutil.copytree(checkpoints(FAMILY), tmp_path / "model")
     config = json.loads((folder / "config.json").read_text()) | fields
-    if "num_hidden_layers" not in fields:
+    if fields.keys() & {"quantiles", "decode_index", "horizon_length"}:
         write_checkpoint(FAMILY, folder, **fields)
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=told):

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,16 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
 def layered(**fields: Any) -> dict[str, Any]:
     """The part of a config.json that describes the layers, with these fields changed."""
     return timesfm_3(**fields).to_dict()["transformer_config"]
+
+
+UNUSABLE = [
+    *(("input_patch_len", one) for one in (0, -8, 8.0, None)),
+    *(("linear_detrending_threshold", one) for one in ("half", None, True, NAN)),
+    *(("use_stitching", 1), ("quantiles", []), ("quantiles", [0.5, 0.1])),
+]
+DAMAGE |= {
+    f"{one}": (partial(rewritten, **dict([one])), "config.json is damaged") for one in UNUSABLE
+}
 
 
 @pytest.mark.parametrize("how", DAMAGE)

@@ -148,9 +148,19 @@ def test_draws_invert_the_distribution_function_of_the_mixture() -> None:
 )
 def test_contexts_without_variation_have_a_finite_forecast(model: Toto1, given: np.ndarray) -> None:
     found = forecast(model, [given, contexts()[0]])
-    assert np.isfinite(found).all()
+    assert np.isfinite(found).all()  # what is no number stays so: see the next test
     assert relative(found[:1], forecast(model, [given])) < 1e-5
     assert relative(found[1:], forecast(model, contexts()[:1])) < 1e-5
+
+
+@pytest.mark.parametrize("weight", ["wO.weight", "wQKV.bias", "mixture_weights.bias"])
+@pytest.mark.parametrize("groups", [[0, 1], [0, 0]])
+def test_a_broken_network_forecasts_no_numbers(
+    model: Toto1, weight: str, groups: list[int]
+) -> None:
+    broken = [one for name, one in model.net.named_parameters() if name.endswith(weight)][-1]
+    broken.data[-1] = torch.nan  # of the fused projection, a row of the values
+    assert np.isnan(forecast(model, contexts()[:2], groups)).all()
 
 
 def written(folder: Path, checkpoint: Path, rename: Callable[[str], str], **config: Any) -> Path:
@@ -193,6 +203,9 @@ def test_weights_are_read_under_each_published_name(
         ({"output_distribution_kwargs": None}, "config.json is damaged or does not fit"),
         ({"rope_base": 5}, "unknown rope_base"),
         ({"num_heads": 0}, "positive whole numbers"),
+        ({"output_distribution_kwargs": {"k_components": 1.5}}, "positive whole numbers"),
+        *(({"spacewise_first": one}, "neither true nor false") for one in ("no", 1, None)),
+        *(({"scale_factor_exponent": one}, "no positive number") for one in (0, -1.0, "10", 400)),
         ({"num_heads": 5}, "embed_dim 32 does not give 5 heads"),
         ({"num_layers": 3}, "num_layers 3 is no multiple of spacewise_every_n_layers 2"),
         ({"mlp_hidden_dim": 20}, "of another shape"),
@@ -212,8 +225,7 @@ def test_weights_of_variate_labels_are_refused(
 ) -> None:
     """A checkpoint that was fine-tuned with covariates computes something else."""
     folder = written(tmp_path / "other", checkpoints("toto-1"), str)
-    weights = load_file(folder / "model.safetensors")
-    save_file(weights | {"model.target_variate_label": torch.ones(32)}, folder / "more.safetensors")
+    save_file({"model.target_variate_label": torch.ones(32)}, folder / "more.safetensors")
     with pytest.raises(ModelError, match=r"1 weights unexpected \(model.target_variate_label\)"):
         load(str(folder), "cpu")
 

@@ -185,6 +185,11 @@ def test_the_near_future_does_not_see_the_far_one(tiny: Tiny) -> None:
     [
         ({"num_output_patches": 2}, "num_output_patches must be 1"),
         ({"num_heads": 5}, "5 heads in 2 groups"),
+        *(({name: 0}, f"{name} 0 cannot") for name in ("patch_size", "layer_group_size", "v_dim")),
+        *(({"norm_eps": one}, "norm_eps") for one in (0, -1e-4, "small", True, None, math.nan)),
+        *(({"num_variate_layers_per_group": one}, "per_group") for one in (-1, 3, 0.5)),
+        *(({name: 1}, f"{name} 1 cannot") for name in ("attn_bias", "variate_layer_first")),
+        ({"residual_attn_ratio": 1e9}, "too large"),
         ({"residual_attn_ratio": None}, "config.json"),
         ({"d_ff": 40}, "of another shape"),
         ({"mlp_bias": True}, "missing"),

@@ -15,10 +15,15 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import ModelError
-from tsfm_probe.models import checkpoint, timesfm_keys
+from tsfm_probe.models import checkpoint, rotation, timesfm_keys
 from tsfm_probe.models.base import Model, left_padded, levels_of
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.timesfm_stream import CONSTANT, Read, read
+
+SIZES = (
+    *("patch_length", "context_length", "horizon_length", "output_quantile_len"),
+    *("head_dim", "num_attention_heads", "num_key_value_heads", "num_hidden_layers"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +189,10 @@ def uncrossed(quantiles: Tensor, median: int) -> Tensor:
 
 def _refuse_other_forecasts(config: Any) -> None:
     """Refuse shapes of which upstream does not say how they are forecast."""
+    small = [name for name in SIZES if getattr(config, name) < 1]
+    if small:
+        told = ", ".join(f"{name} {getattr(config, name)}" for name in small)
+        raise ModelError("positive sizes were looked for in config.json", told)
     mirrored = [round(1 - level, 9) for level in reversed(config.quantiles)]
     centre = len(config.quantiles) // 2
     if [round(one, 9) for one in config.quantiles] != mirrored or config.decode_index != centre + 1:
@@ -191,18 +200,21 @@ def _refuse_other_forecasts(config: Any) -> None:
             "levels that mirror each other around the median were looked for in config.json",
             f"quantiles {list(config.quantiles)}, decode_index {config.decode_index}",
         )
-    if config.horizon_length % config.patch_length:
-        raise ModelError(
-            "a horizon_length of whole patches was looked for in config.json",
-            f"{config.horizon_length}, patch_length {config.patch_length}",
-        )
+    for name in ("horizon_length", "context_length"):
+        if getattr(config, name) % config.patch_length:
+            raise ModelError(
+                f"a {name} of whole patches was looked for in config.json",
+                f"{getattr(config, name)}, patch_length {config.patch_length}",
+            )
 
 
 def _anatomy(net: Any) -> Anatomy:
-    components = []
+    components, rates = [], net.model.rotary_emb.inv_freq
+    shared, heads = net.config.num_key_value_heads, net.config.num_attention_heads
     for layer, block in enumerate(net.model.layers):
-        attention, config = block.self_attn, net.config
-        shared, heads = config.num_key_value_heads, config.num_attention_heads
+        attention, norm = block.self_attn, block.input_layernorm.weight
+        key = attention.k_norm.weight.detach()
+        query = (attention.q_norm.weight * functional.softplus(attention.scaling)).detach()
         components += [
             Component(
                 Address("decoder", layer, "time"),
@@ -210,13 +222,18 @@ def _anatomy(net: Any) -> Anatomy:
                 attention.o_proj,
                 heads,
                 {
-                    "q": Projection(attention.q_proj, heads),
-                    "k": Projection(attention.k_proj, shared),
-                    "v": Projection(attention.v_proj, shared),
+                    "q": Projection(attention.q_proj, heads, gain=norm, factor=query),
+                    "k": Projection(attention.k_proj, shared, gain=norm, factor=key),
+                    "v": Projection(attention.v_proj, shared, gain=norm),
                 },
                 gain=partial(_norm_factor, block.post_attention_layernorm),
+                rotary=lambda lag, both=query * key: rotation.halves(rates, lag) * both,
             ),
-            Component(Address("decoder", layer, "mlp"), block.post_feedforward_layernorm),
+            Component(
+                Address("decoder", layer, "mlp"),
+                block.post_feedforward_layernorm,
+                matrices={"in": block.mlp.fc1.weight, "out": block.mlp.fc2.weight},
+            ),
         ]
     starts = tuple(block.input_layernorm for block in net.model.layers)
     stack = Stack("decoder", starts, net.output_projection_point)

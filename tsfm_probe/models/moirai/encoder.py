@@ -1,6 +1,8 @@
 """The transformer of Moirai (Woo et al. 2024, arXiv 2402.02592): any-variate attention."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange, repeat
@@ -9,6 +11,21 @@ from torch.nn import functional
 
 HEAD_DIM = 64
 EPSILON = 1e-5
+
+
+def whole(value: Any, name: str) -> int:
+    """A size that config.json tells; ValueError if it is no positive whole number."""
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} {value!r} is no positive whole number")
+    return value
+
+
+def refuse_unusable(config: Mapping[str, Any]) -> None:
+    """ValueError or KeyError for what both networks read of config.json and cannot use."""
+    for name in ("d_model", "num_layers", "max_seq_len"):
+        whole(config[name], name)
+    if config.get("scaling", True) is not True:
+        raise ValueError(f"scaling {config['scaling']!r}, which no published network has")
 
 
 def rates(device: torch.device) -> Tensor:
@@ -53,7 +70,8 @@ class VariateBias(nn.Module):
 
     def forward(self, same: Tensor) -> Tensor:
         """What is added to the scores: [row, head, token, token]."""
-        return rearrange(self.emb(same.long()), "row query key head -> row head query key")
+        other, own = rearrange(self.emb.weight, "same head -> same 1 head 1 1")
+        return torch.where(same[:, None], own, other)
 
 
 class Attention(nn.Module):
@@ -75,7 +93,7 @@ class Attention(nn.Module):
         query = rotated(self.q_norm(self._heads(self.q_proj(stream))), relations)
         key = rotated(self.k_norm(self._heads(self.k_proj(stream))), relations)
         value = self._heads(self.v_proj(stream))
-        bias = self.var_attn_bias(relations.same).masked_fill(~relations.seen, -torch.inf)
+        bias = self.var_attn_bias(relations.same).masked_fill_(~relations.seen, -torch.inf)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.out_proj(rearrange(mixed, "row head token d -> row token (head d)"))
 

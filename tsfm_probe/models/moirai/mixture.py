@@ -190,4 +190,7 @@ def parts_of(config: Mapping[str, Any]) -> list[tuple[type[Component], Mapping[s
     if unknown or not entries:
         named = ", ".join(sorted(unknown)) or config["_target_"]
         raise ValueError(f"distr_output {named} is none of the published ones")
+    deviations = [one["scale"] for one in entries if "scale" in one]
+    if any(type(one) not in (int, float) or not 0 < one < np.inf for one in deviations):
+        raise ValueError(f"distr_output has a scale of {deviations}, not positive numbers")
     return [(TARGETS[one["_target_"]], one) for one in entries]

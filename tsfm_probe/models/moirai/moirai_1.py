@@ -45,7 +45,6 @@ class Moirai1(Model):
     encoding_stacks = frozenset()
     draws_samples = True
     linear_readout = False
-    joint = True
     notice = NOTICE
     patch_size: int | None
 

@@ -14,7 +14,7 @@ from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
 from tsfm_probe.models.base import LEVELS, Model, levels_of
 from tsfm_probe.models.moirai.anatomy import anatomy, frozen_norm
-from tsfm_probe.models.moirai.encoder import Encoder
+from tsfm_probe.models.moirai.encoder import Encoder, refuse_unusable, whole
 from tsfm_probe.models.moirai.tokens import Batch, Tokens, batches, causal_mean, patched
 from tsfm_probe.models.own import OwnNetwork
 from tsfm_probe.models.source import Source
@@ -42,11 +42,12 @@ class Network2(OwnNetwork):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        d_model, self.patch = config["d_model"], config["patch_size"]
-        self.ahead = config.get("num_predict_token", 1)
+        refuse_unusable(config)
+        d_model, self.patch = config["d_model"], whole(config["patch_size"], "patch_size")
+        self.ahead = whole(config.get("num_predict_token", 1), "num_predict_token")
         self.levels: Sequence[float] = config.get("quantile_levels", LEVELS)
-        if not config.get("scaling", True):
-            raise ValueError("scaling is off, which no published network has")
+        if not self.levels or np.diff([0.0, *self.levels, 1.0]).min() <= 0:
+            raise ValueError(f"quantile_levels {self.levels!r} do not rise between 0 and 1")
         self.in_proj = ResidualBlock(2 * self.patch, d_model, d_model)
         self.encoder = Encoder(d_model, config["d_ff"], config["num_layers"], causal=True)
         outputs = self.ahead * len(self.levels) * self.patch
@@ -87,7 +88,6 @@ class Moirai2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
-    joint = True
     notice = NOTICE
 
     @classmethod

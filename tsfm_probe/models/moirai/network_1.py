@@ -8,7 +8,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tsfm_probe.models.moirai.encoder import Encoder
+from tsfm_probe.models.moirai.encoder import Encoder, refuse_unusable, whole
 from tsfm_probe.models.moirai.mixture import Mixture, parts_of
 from tsfm_probe.models.moirai.tokens import Tokens
 from tsfm_probe.models.own import OwnNetwork
@@ -85,11 +85,13 @@ class Network1(OwnNetwork):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        d_model, self.sizes = config["d_model"], list(config["patch_sizes"])
+        refuse_unusable(config)
+        d_model = config["d_model"]
+        self.sizes = [whole(one, "a patch size") for one in config["patch_sizes"]]
+        if not self.sizes or len(set(self.sizes)) < len(self.sizes):
+            raise ValueError(f"patch_sizes {self.sizes} are none, or some are equal")
         self.usual = sorted(self.sizes)[len(self.sizes) // 2]
         self.parts = parts_of(config["distr_output"])
-        if not config.get("scaling", True):
-            raise ValueError("scaling is off, which no published network has")
         d_ff = (8 * d_model // 3 + 7) // 8 * 8
         self.mask_encoding = nn.Embedding(1, d_model)
         self.in_proj = SizedInput(self.sizes, d_model)

@@ -4,7 +4,7 @@ The network is that of the package `timesfm`, an optional extra.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from types import ModuleType
@@ -24,6 +24,8 @@ from tsfm_probe.models.source import Source
 from tsfm_probe.models.timesfm_3.anatomy import anatomy
 from tsfm_probe.models.timesfm_3.given import Given, given
 
+SIZES = ("input_patch_len", "output_patch_len")
+NUMBERS = ("linear_detrending_threshold", "value_clip")
 LONGEST = 15360  # the most values that the published model is given
 
 
@@ -46,7 +48,6 @@ class TimesFM3(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
-    joint = True
     notice = "the weights that are published of TimesFM 3.0 are for non-commercial use only"
 
     @classmethod
@@ -183,14 +184,30 @@ def _package() -> ModuleType:
 
 def _built(network: Any, config: dict[str, Any]) -> Any:
     """The network of a config.json, whose unknown fields it ignores as the package does."""
-    transform = config.get("input_transform", "identity")
-    if transform != "identity":
-        raise ValueError(f"input_transform {transform!r}: the package does not compute it")
     known = inspect.signature(network.__init__).parameters
-    net = network(**{name: value for name, value in config.items() if name in known})
+    fields = {name: value for name, value in config.items() if name in known}
+    _refuse_unusable(fields)
+    net = network(**fields)
     shape = net.transformer_config.transformer
     if not shape.causal_attention:
         raise ValueError("causal_attention false: a forecast would depend on its neighbours")
-    if shape.model_dims % shape.num_heads:
+    if shape.num_heads < 1 or shape.model_dims % shape.num_heads:
         raise ValueError(f"model_dims {shape.model_dims} for num_heads {shape.num_heads}")
     return net
+
+
+def _refuse_unusable(fields: Mapping[str, Any]) -> None:
+    """ValueError for fields of which the package would only notice, if at all, in a forecast."""
+    transform = fields.get("input_transform", "identity")
+    if transform != "identity":
+        raise ValueError(f"input_transform {transform!r}: the package does not compute it")
+    for name, value in fields.items():
+        if name in SIZES and (type(value) is not int or value < 1):
+            raise ValueError(f"{name} {value!r} is no positive whole number")
+        if name in NUMBERS and (type(value) not in (int, float) or not 0 <= value < np.inf):
+            raise ValueError(f"{name} {value!r} is no positive number")
+        if name.startswith("use_") and type(value) is not bool:
+            raise ValueError(f"{name} {value!r} is neither true nor false")
+    levels = fields.get("quantiles")
+    if levels is not None and (not levels or np.diff([0.0, *levels, 1.0]).min() <= 0):
+        raise ValueError(f"quantiles {levels!r} do not rise between 0 and 1")

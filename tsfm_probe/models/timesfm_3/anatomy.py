@@ -23,9 +23,7 @@ def anatomy(net: Any) -> Anatomy:
     for layer, block in enumerate(blocks):
         parts = [("time", block.seq_attn, block.pre_seq_attn_ln, block.post_seq_attn_ln)]
         if net.use_variate_attention:
-            parts.append(
-                ("variate", block.var_attn, block.pre_var_attn_ln, block.post_var_attn_ln)
-            )
+            parts.append(("variate", block.var_attn, block.pre_var_attn_ln, block.post_var_attn_ln))
         components += [_attention(Address("decoder", layer, part), *rest) for part, *rest in parts]
         matrices = {"in": block.ff0.weight, "out": block.ff1.weight}
         mlp = Address("decoder", layer, "mlp")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tsfm_probe.models.source import Source
 from tsfm_probe.models.toto_1.attention import Memory, Sight
 from tsfm_probe.models.toto_1.mixture import Mixture
 from tsfm_probe.models.toto_1.network import Toto1Network
-from tsfm_probe.models.toto_1.rotary import Rotary
+from tsfm_probe.models.toto_1.rotary import Rotary, rotary_form
 from tsfm_probe.models.toto_1.scaler import Scale, normalise
 
 AXES = "batch variate time d"
@@ -37,14 +38,14 @@ class Prepared:
 
     contexts: as they were given. patches: [series, patch, step], normalised. scale: of the last
     patch. start: [series], the first patch in which a series of the group has a value.
-    together: [series, series], which are of one group.
+    together: [series, series], which are of one group; None where each is on its own.
     """
 
     contexts: Sequence[np.ndarray]
     patches: Tensor
     scale: Scale
     start: Tensor
-    together: Tensor
+    together: Tensor | None
 
 
 Choose = Callable[[Mixture, int], Tensor]
@@ -67,7 +68,6 @@ class Toto1(Model):
     encoding_stacks = frozenset()
     draws_samples = True
     linear_readout = False
-    joint = True
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Toto1":
@@ -96,7 +96,9 @@ class Toto1(Model):
         together = group[:, None] == group
         inhabited = (together.int() @ seen.any(-1).int()) > 0
         inhabited[:, -1] = True  # a group without any value has one patch
-        return Prepared(contexts, normalised, scale, inhabited.int().argmax(-1), together)
+        start = inhabited.int().argmax(-1)
+        related = together if together.sum() > len(group) else None
+        return Prepared(contexts, normalised, scale, start, related)
 
     @torch.no_grad()
     def decode(self, state: Prepared, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
@@ -126,7 +128,8 @@ class Toto1(Model):
         sees = (inhabited & (context <= token[:, None])) | (context == token[:, None])
         positions = (token - state.start[:, None]).float().to(self.device)
         rotary = Rotary(positions, self.net.shape.width // self.net.shape.heads)
-        sight = Sight(rotary, sees.to(self.device), state.together.to(self.device))
+        together = None if state.together is None else state.together.to(self.device)
+        sight = Sight(rotary, sees.to(self.device), together)
         return self.net(patches.to(next(self.net.parameters())), sight, memories)
 
     def _paths(self, state: Prepared, horizon: int, choose: Choose) -> Tensor:
@@ -140,9 +143,10 @@ class Toto1(Model):
             paths.append(_moderate(scale.restored(choose(mixture, step).cpu().double())))
             if step + size < horizon:
                 start += patches.shape[2]
-                scale = scale.after(paths[-1], torch.ones_like(paths[-1]))
+                read = paths[-1].nan_to_num(0.0)
+                scale = scale.after(read, torch.ones_like(read))
                 patches = rearrange(
-                    scale.normalised(paths[-1]), "sample series step -> sample series 1 step"
+                    scale.normalised(read), "sample series step -> sample series 1 step"
                 )
         return torch.cat(paths, dim=-1)
 
@@ -159,9 +163,11 @@ class Toto1(Model):
 
 
 def _moderate(values: Tensor) -> Tensor:
-    """Zero in place of what is no number or beyond half the range of fp32, as upstream has it."""
-    usual = values.abs() < torch.finfo(torch.float32).max / 2
-    return torch.where(usual, values, torch.zeros_like(values))
+    """Zero in place of what is beyond half the range of fp32, as upstream has it.
+
+    Upstream has it in place of what is no number, too: a broken network would forecast zeros.
+    """
+    return values.masked_fill(values.abs() >= torch.finfo(torch.float32).max / 2, 0.0)
 
 
 def _weights(module: Any) -> int:
@@ -182,14 +188,23 @@ def _anatomy(net: Toto1Network) -> Anatomy:
         attention = layer.attention
         projections = {
             name: Projection(
-                attention.wQKV, heads, slice(part * width, (part + 1) * width), "row head"
+                attention.wQKV,
+                heads,
+                slice(part * width, (part + 1) * width),
+                "row head",
+                gain=layer.norm1.scale,
             )
             for part, name in enumerate("qkv")
         }
         at = Address("decoder", place, attention.part)
-        components.append(Component(at, attention.wO, attention.wO, heads, projections, AXES))
+        turn = partial(rotary_form, width // heads) if attention.part == "time" else None
+        components.append(
+            Component(at, attention.wO, attention.wO, heads, projections, AXES, rotary=turn)
+        )
+        gate, value = layer.mlp[0].weight.chunk(2)
+        matrices = {"gate": gate, "value": value, "out": layer.mlp[2].weight}
         mlp = Address("decoder", place, "mlp")
-        components.append(Component(mlp, layer.mlp[2], axes=AXES))
+        components.append(Component(mlp, layer.mlp[2], axes=AXES, matrices=matrices))
     starts = tuple(layer.norm1 for layer in layers)
     stack = Stack("decoder", starts, net.model.transformer.last, AXES)
     return Anatomy(components, [stack], net.model.unembed)

@@ -16,12 +16,12 @@ class Sight:
     """What the tokens of one pass can see.
 
     rotary: of their positions. context: [variate, time, token], which tokens of the context.
-    together: [variate, variate], which other series.
+    together: [variate, variate], which other series; None where each sees itself alone.
     """
 
     rotary: Rotary
     context: Tensor
-    together: Tensor
+    together: Tensor | None
 
 
 @dataclass
@@ -103,9 +103,17 @@ class VariateAttention(Attention):
     def mix(
         self, queries: Tensor, keys: Tensor, values: Tensor, sight: Sight, memory: Memory
     ) -> Tensor:
+        if sight.together is None:
+            return values  # the weights would be ones
         other = "batch other head time row"
         score = "batch head time variate other"
         scores = einsum(queries, keys, f"{HEADS}, {other} -> {score}")
         weights = scores.masked_fill(~sight.together, -torch.inf).softmax(-1)
         # A weight of zero does not keep out what is no number in a series of another group.
-        return einsum(weights, values.nan_to_num(0.0, 0.0, 0.0), f"{score}, {other} -> {HEADS}")
+        lost = ~values.isfinite()
+        mixed = einsum(weights, values.masked_fill(lost, 0.0), f"{score}, {other} -> {HEADS}")
+        if not lost.any():
+            return mixed
+        related = sight.together.to(values.dtype)
+        touched = einsum(related, lost.to(values.dtype), f"variate other, {other} -> {HEADS}")
+        return mixed.masked_fill(touched > 0, torch.nan)

@@ -39,7 +39,8 @@ class Mixture:
             torch.take_along_dim(field.cpu().double(), component, dim=-1)[..., 0]
             for field in (self.freedom, self.location, self.spread)
         )
-        return location + spread * torch.from_numpy(stdtrit(freedom.numpy(), place.numpy()))
+        drawn = location + spread * torch.from_numpy(stdtrit(freedom.numpy(), place.numpy()))
+        return drawn.masked_fill(risen[..., -1].isnan(), torch.nan)
 
 
 class MixtureOutput(nn.Module):

@@ -9,7 +9,25 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from tsfm_probe.models import rotation
+
 BASE, STRETCH_BASE = 10000.0, 512
+
+
+def rotary_form(size: int, lag: float) -> Tensor:
+    """What stands between a query and the key at place 0, `lag` tokens earlier: [size, size].
+
+    The centre does not matter, since it stretches the query as it shrinks the key.
+    """
+    columns = torch.arange(0, size, 2, dtype=torch.float64)
+    turned = rotation.neighbours(BASE ** (-columns / size), lag, size)
+    return turned * repeat(
+        _decay(columns, size) ** (lag / STRETCH_BASE), "half -> 1 (two half)", two=2
+    )
+
+
+def _decay(columns: Tensor, size: int) -> Tensor:
+    return (columns + 0.4 * size) / (1.4 * size)
 
 
 class Rotary:
@@ -23,7 +41,7 @@ class Rotary:
         # The centre is half the last position of this pass: with a key-value cache it moves from
         # pass to pass, and so it does in the published forecasts.
         power = (positions - positions[:, -1:] // 2) / STRETCH_BASE
-        stretch = ((columns + 0.4 * size) / (1.4 * size)) ** power[..., None]
+        stretch = _decay(columns, size) ** power[..., None]
         self._stretch = repeat(stretch, "variate time half -> variate 1 time (two half)", two=2)
         self._cosine, self._sine = angle.cos(), angle.sin()
 

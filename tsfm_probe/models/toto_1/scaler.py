@@ -8,6 +8,8 @@ from torch import Tensor
 
 SMALLEST = 0.1
 """Added to every variance."""
+FURTHEST = 1e16
+"""Spreads from the mean beyond which nothing is read, so that squares are finite in fp32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,8 @@ class Scale:
 
     def normalised(self, values: Tensor) -> Tensor:
         """A patch [..., step] as the network reads it."""
-        return (values - self.moments.mean[..., None]) / self.spread[..., None]
+        distance = (values - self.moments.mean[..., None]) / self.spread[..., None]
+        return distance.clamp(-FURTHEST, FURTHEST)
 
     def restored(self, values: Tensor) -> Tensor:
         """What the network says of the next patch [..., step], as values of the series."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SIZES = ("patch_size", "embed_dim", "num_heads", "mlp_hidden_dim", "num_layers")
+LARGEST_EXPONENT = 300  # of a power of ten that is a number in fp64
 ONLY = {
     "scaler_cls": "<class 'model.scaler.CausalPatchStdMeanScaler'>",
     "output_distribution_classes": ["<class 'model.distribution.MixtureOfStudentTsOutput'>"],
@@ -40,10 +41,12 @@ class Shape:
     def of(cls, config: Mapping[str, Any]) -> "Shape":
         """Raises KeyError, TypeError or ValueError for what is missing, unusable or unknown."""
         _refuse_unknown(config)
+        _refuse_unusable(config)
         components = config["output_distribution_kwargs"]["k_components"]
         patch, width, heads, hidden, layers = (config[name] for name in SIZES)
-        if any(type(one) is not int or one < 1 for one in (patch, width, heads, hidden, layers)):
-            raise ValueError(f"{', '.join(SIZES)} must be positive whole numbers")
+        sizes = (patch, width, heads, hidden, layers, components)
+        if any(type(one) is not int or one < 1 for one in sizes):
+            raise ValueError(f"{', '.join(SIZES)} and k_components must be positive whole numbers")
         if width % (2 * heads):
             raise ValueError(f"embed_dim {width} does not give {heads} heads an even size")
         if config["stride"] != patch:
@@ -62,11 +65,22 @@ def _refuse_unknown(config: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} {config[name]!r} is not {only!r}")
 
 
+def _refuse_unusable(config: Mapping[str, Any]) -> None:
+    for name in ("spacewise_first", "stabilize_with_global"):
+        if type(config.get(name, True)) is not bool:
+            raise ValueError(f"{name} {config[name]!r} is neither true nor false")
+    exponent = config.get("scale_factor_exponent", 10.0)
+    if type(exponent) not in (int, float) or not 0 < exponent <= LARGEST_EXPONENT:
+        raise ValueError(
+            f"scale_factor_exponent {exponent!r} is no positive number up to {LARGEST_EXPONENT}"
+        )
+
+
 def _parts(config: Mapping[str, Any], layers: int) -> tuple[str, ...]:
     every = config["spacewise_every_n_layers"]
     if every == -1:
         return ("time",) * layers
-    if every < 1 or layers % every:
+    if type(every) is not int or every < 1 or layers % every:
         raise ValueError(f"num_layers {layers} is no multiple of spacewise_every_n_layers {every}")
     times = ("time",) * (every - 1)
     first = config.get("spacewise_first", True)

@@ -34,7 +34,6 @@ class Toto2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
-    joint = True
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Toto2":
@@ -94,7 +93,9 @@ def _anatomy(net: Any) -> Anatomy:
     for number, layer in enumerate(net.transformer.layers):
         components.append(_attention(layer, number, net.shape.across_variates(number)))
         at = Address("decoder", number, "mlp")
-        components.append(Component(at, layer.mlp_write, axes=AXES))
+        value, gate = layer.ffn.fc1.weight.chunk(2)
+        matrices = {"gate": gate, "value": value, "out": layer.ffn.fc2.weight}
+        components.append(Component(at, layer.mlp_write, axes=AXES, matrices=matrices))
     starts = tuple(layer.norm1 for layer in net.transformer.layers)
     stack = Stack("decoder", starts, net.transformer.out_norm, AXES)
     return Anatomy(components, [stack], net.readout)
@@ -103,16 +104,30 @@ def _anatomy(net: Any) -> Anatomy:
 def _attention(layer: Layer, number: int, across_variates: bool) -> Component:
     attention, shape = layer.attn, layer.attn.shape
     sets = {"q": shape.num_heads, "k": shape.groups, "v": shape.groups}
+    query, key = attention.factors()
+    factors = {"q": query, "k": key, "v": None}
+
+    def rotary(lag: float) -> Tensor:
+        return query[:, None] * attention.turned(lag) * key
+
     return Component(
         Address("decoder", number, "variate" if across_variates else "time"),
         layer.attention_write,
         attention.out_proj,
         shape.num_heads,
         {
-            name: Projection(attention.in_proj, sets[name], span, scale=attention.in_proj.scale)
+            name: Projection(
+                attention.in_proj,
+                sets[name],
+                span,
+                scale=attention.in_proj.scale,
+                gain=layer.norm1.weight,
+                factor=factors[name],
+            )
             for name, span in attention.spans.items()
         },
         AXES,
         scale=attention.out_proj.scale,
         gain=layer.attention_write.gain,
+        rotary=None if across_variates else rotary,
     )

@@ -8,6 +8,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tsfm_probe.models import rotation
 from tsfm_probe.models.toto_2.shape import Shape
 from tsfm_probe.models.toto_2.units import PerDimensionScale, RootMeanSquareNorm, UnitLinear
 
@@ -112,15 +113,37 @@ class Attention(nn.Module):
         place = torch.arange(length, device=x.device, dtype=torch.float32) - length // 2
         if not self.shape.use_xpos:
             return torch.ones_like(place)[:, None]
-        pair = torch.arange(0, half, 2, device=x.device, dtype=torch.float32)
-        decay = (pair + 0.4 * half) / (1.4 * half)
-        return decay ** (sign * place[:, None] / XPOS_BASE)
+        return _decay(_pairs_of(half, x.device), half) ** (sign * place[:, None] / XPOS_BASE)
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """What each dimension of queries and keys is multiplied with, up to a constant."""
+        ones = torch.ones(self.shape.query, device=self.in_proj.weight.device)
+        return self._pds(self.q_norm(ones)).detach(), self.k_norm(ones).detach()
+
+    def turned(self, lag: float) -> Tensor:
+        """What stands between a query and a key `lag` tokens earlier, without factors: [d, d]."""
+        half = self.shape.query // 2
+        pair = _pairs_of(half, self.in_proj.weight.device)
+        matrix = rotation.neighbours(ROTATION_BASE ** (-pair / half), lag, self.shape.query)
+        if self.shape.use_xpos:
+            growth = _decay(pair, half) ** (lag / XPOS_BASE)
+            matrix[:half] *= repeat(growth, "pair -> (pair two) 1", two=2)
+        return matrix
+
+
+def _pairs_of(half: int, device: torch.device) -> Tensor:
+    """The first column of each rotated pair."""
+    return torch.arange(0, half, 2, device=device, dtype=torch.float32)
+
+
+def _decay(pair: Tensor, half: int) -> Tensor:
+    return (pair + 0.4 * half) / (1.4 * half)
 
 
 def _rotated(x: Tensor, growth: Tensor) -> Tensor:
     """Rotary positions (Su et al. 2021) on the first half of the columns: [..., time, d]."""
     length, half = x.shape[-2], x.shape[-1] // 2
-    pair = torch.arange(0, half, 2, device=x.device, dtype=torch.float32)
+    pair = _pairs_of(half, x.device)
     place = torch.arange(length, device=x.device, dtype=torch.float32)
     angle = place[:, None] * ROTATION_BASE ** (-pair / half)
     turn = (growth * torch.stack((angle.cos(), angle.sin()))).to(x.dtype)

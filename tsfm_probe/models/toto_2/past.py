@@ -38,7 +38,7 @@ class Past:
 
         The network has never seen a context whose last patch is not observed: there the values
         carried forward count as observed; where a context begins within it, those before do not.
-        Series are a batch, or the variates of one where groups are given.
+        Series are a batch, or the variates of one where some share a group.
         """
         given = left_padded(contexts, length)
         given = functional.pad(given, (-given.shape[-1] % patch, 0), value=torch.nan)
@@ -49,7 +49,7 @@ class Past:
         begun = seen.cummax(dim=-1).values | ~seen.any(dim=-1, keepdim=True)
         observed = torch.cat((seen[:, :-patch], begun[:, -patch:]), dim=-1)
         ids = torch.tensor(range(len(given)) if groups is None else list(groups))
-        place = "series 1" if groups is None else "1 series"
+        place = "series 1" if len(ids.unique()) == len(ids) else "1 series"
         return cls(
             rearrange(values, f"series time -> {place} time"),
             rearrange(observed, f"series time -> {place} time"),

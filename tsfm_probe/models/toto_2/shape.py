@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
+LARGEST_RATIO = 100.0
+"""Larger than any residual_attn_ratio of a context that can be read."""
 LONGEST = 4096
 """Values of a context where a config does not tell: those that Toto-2.0-4m was trained on."""
 
@@ -49,13 +51,29 @@ class Shape:
         return shape
 
     def _refuse_unusable(self) -> None:
+        for one in fields(self):
+            value, kinds = getattr(self, one.name), get_args(one.type) or (one.type,)
+            kind = float if float in kinds and type(value) is int else type(value)
+            least = 0 if one.name == "num_variate_layers_per_group" else math.ulp(0.0)
+            if kind not in kinds or (kind in (int, float) and not least <= value < math.inf):
+                raise ValueError(f"{one.name} {value!r} cannot be used")
+        if self.residual_attn_ratio > LARGEST_RATIO:
+            raise ValueError(f"residual_attn_ratio {self.residual_attn_ratio} is too large")
+        self._refuse_mismatched()
+
+    def _refuse_mismatched(self) -> None:
         if self.num_output_patches != 1 or not self.pre_norm:
             raise ValueError("num_output_patches must be 1 and pre_norm true")
         if self.num_layers % self.layer_group_size:
             raise ValueError(f"{self.num_layers} layers in groups of {self.layer_group_size}")
+        if self.num_variate_layers_per_group > self.layer_group_size:
+            raise ValueError(
+                f"num_variate_layers_per_group {self.num_variate_layers_per_group} is more than "
+                f"layer_group_size {self.layer_group_size}"
+            )
         if self.num_heads % self.groups:
             raise ValueError(f"{self.num_heads} heads in {self.groups} groups")
-        if self.query % 4:
+        if not self.query or self.query % 4:
             raise ValueError(f"the rotated half of {self.query} columns must be pairs")
 
     @property
