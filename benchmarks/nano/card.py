@@ -39,7 +39,7 @@ not to win: on the {sets} real sets below its WQL is {wql:.3f} times that of sea
 (geometric mean; it is better on {better} of {sets} sets) and its MASE {mase:.3f} times; against
 seasonal naive at the period that a person would choose, {natural_wql:.3f} and {natural_mase:.3f}
 times. Seasonal naive is a point forecast, so part of the gain in WQL is due to having quantiles at
-all. It copies: after two repeats of a motif without structure its error is {copying:.2f} times the
+all. Copying: after two repeats of a motif without structure its error is {copying:.2f} times the
 error before the first repeat.
 
 ```python

@@ -3,6 +3,7 @@
 """
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ def export(state: dict[str, Any], folder: Path) -> None:
     save_file(halves, part, metadata={"format": "pt"})
     part.chmod(0o644)
     part.replace(folder / "model.safetensors")
+    if isinstance(net.config, dict):  # a network of our own: as published, without a dtype
+        (folder / "config.json").write_text(json.dumps(net.config, indent=2) + "\n")
+        return
     net.config.dtype = torch.float32
     net.config.architectures = [type(net).__name__]
     net.config.to_json_file(folder / "config.json")

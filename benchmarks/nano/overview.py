@@ -7,8 +7,11 @@ from pathlib import Path
 
 COLUMNS = (
     "model | parameters | MB | steps | minutes | WQL ratio | MASE ratio | WQL ratio, natural "
-    "| MASE ratio, natural | error after two repeats over before | at round periods | at odd ones"
+    "| MASE ratio, natural | error after two repeats over before | at round periods | at odd ones "
+    "| bars not met"
 )
+# What is asked of a model that ships: `Summary` field -> the value it must not be above.
+BARS = {"wql": 1.0, "mase": 1.0, "copying": 0.5}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def table(found: list[Summary]) -> str:
         copying = (one.copying, one.round, one.odd)
         size = f"nano-{one.family} | {one.parameters:,} | {one.size:.1f} | {one.steps:,}"
         numbers = " | ".join(f"{number:.3f}" for number in (*ratios, *copying))
-        lines.append(f"| {size} | {one.minutes:.0f} | {numbers} |")
+        missed = ", ".join(name for name, bar in BARS.items() if getattr(one, name) > bar) or "none"
+        lines.append(f"| {size} | {one.minutes:.0f} | {numbers} | {missed} |")
     return "\n".join(lines)
 
 

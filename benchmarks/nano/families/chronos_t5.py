@@ -34,7 +34,7 @@ FORECASTING = {
 
 
 def built(seed: int) -> T5ForConditionalGeneration:
-    """A new network of about two and a half million parameters in upstream's architecture."""
+    """A new network of about two million parameters in upstream's architecture."""
     torch.manual_seed(seed)
     shape = {
         "architectures": ["T5ForConditionalGeneration"],
@@ -105,9 +105,9 @@ FAMILY = Family(
     horizon=HORIZON,
     rate=2e-3,
     stages=(
-        Stage(0.35, 0.9, 0.0, 24, {32: (64, 1.0), 48: (56, 1.0)}),
-        Stage(0.65, 0.5, 0.0, 48, {48: (48, 1.0), 80: (40, 1.0)}),
-        Stage(1.0, 0.2, 0.0, 96, {64: (40, 1.0), 128: (26, 1.0), 256: (14, 1.0)}),
+        Stage(0.2, 0.9, 0.0, 24, {32: (64, 1.0), 48: (56, 1.0)}),
+        Stage(0.38, 0.5, 0.0, 48, {48: (48, 1.0), 80: (40, 1.0)}),
+        Stage(1.0, 0.15, 0.0, 96, {64: (40, 1.0), 128: (26, 1.0), 256: (14, 1.0)}),
     ),
     about=ABOUT,
     built=built,

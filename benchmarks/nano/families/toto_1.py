@@ -33,7 +33,7 @@ CONFIG = {
 
 
 def built(seed: int) -> Toto1Network:
-    """A new network of about one and a half million parameters in the published architecture."""
+    """A new network of about one million parameters in the published architecture."""
     torch.manual_seed(seed)
     net = Toto1Network(CONFIG)
     with torch.no_grad():
