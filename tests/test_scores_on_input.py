@@ -59,12 +59,12 @@ def watched(model: Model) -> tuple[Record, dict[Address, Tensor]]:
     attentions = [at for at in anatomy.parts if anatomy[at].heads]
     stacks = tuple(anatomy.stacks)
     with torch.no_grad(), recorded(anatomy, anatomy.parts, stacks) as record, Scores() as scores:
-        if model.family in ("timesfm-3", "toto-2"):  # alone, none attends to another series
+        if model.family in ("timesfm-3", "toto-1", "toto-2"):  # alone, none attends to another series
             model.forecast(series, 1, groups=[0] * SERIES)
         else:
             model.predict(series)
-    assert len(scores.found) == len(attentions)
-    return record, dict(zip(attentions, scores.found, strict=True))
+    found = scores.found[: len(attentions)]  # a mixture's own softmax comes after them
+    return record, dict(zip(attentions, found, strict=True))
 
 
 def entering(model: Model, record: Record, at: Address) -> Tensor:
