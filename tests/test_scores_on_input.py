@@ -59,7 +59,7 @@ def watched(model: Model) -> tuple[Record, dict[Address, Tensor]]:
     attentions = [at for at in anatomy.parts if anatomy[at].heads]
     stacks = tuple(anatomy.stacks)
     with torch.no_grad(), recorded(anatomy, anatomy.parts, stacks) as record, Scores() as scores:
-        if model.family in ("timesfm-3", "toto-1", "toto-2"):  # alone, none attends to another series
+        if model.family in ("timesfm-3", "toto-1", "toto-2"):  # alone, none attends to others
             model.forecast(series, 1, groups=[0] * SERIES)
         else:
             model.predict(series)
