@@ -97,8 +97,8 @@ def _as_measured(rows: Sequence[Cut], by: str, limit: float) -> list[str]:
     if cut <= redundant(rows):
         return []
     row = next(one for one in rows if one.cut == cut)
-    what = f"the first {cut} {by}s" if cut > 1 else f"the first {by}"
-    return [f"As measured, but not surely, {what} stay within {limit:g} %: {_change(row)}."]
+    what = f"the first {cut} {by}s stay" if cut > 1 else f"the first {by} stays"
+    return [f"As measured, but not surely, {what} within {limit:g} %: {_change(row)}."]
 
 
 def _within(found: Sequence[Cut], places: Sequence[Within], order: str, limit: float) -> list[str]:
