@@ -175,12 +175,7 @@ def _dots(found: Sequence[Correlation], trust: str) -> go.Scatter:
         y=[place for place, _ in placed],
         error_x=whiskers,
         mode="markers",
-        marker={
-            "symbol": mark.symbol,
-            "color": mark.colour,
-            "size": 9,
-            "line": {"color": mark.colour, "width": 0 if mark.filled else 2},
-        },
+        marker=canvas.marker(mark),
         hovertext=["<br>".join(map(canvas.shown, one.label)) for _, one in placed],
         hoverinfo="text",
         cliponaxis=False,

@@ -101,6 +101,12 @@ def whiskers(effects: Sequence[Effect], axis: Ranking) -> dict[str, Any]:
     }
 
 
+def marker(mark: palette.Mark) -> dict[str, Any]:
+    """How plotly draws a mark."""
+    line = {"color": mark.colour, "width": 0 if mark.filled else 2}
+    return {"symbol": mark.symbol, "color": mark.colour, "size": 9, "line": line}
+
+
 def dots(effects: Sequence[Effect], x: Sequence[float], y: Sequence[float]) -> go.Scatter:
     """The dots of trials of one sort, which share a mark."""
     mark = palette.mark(effects[0].kind, effects[0].verdict)
@@ -108,12 +114,7 @@ def dots(effects: Sequence[Effect], x: Sequence[float], y: Sequence[float]) -> g
         x=x,
         y=y,
         mode="markers",
-        marker={
-            "symbol": mark.symbol,
-            "color": mark.colour,
-            "size": 9,
-            "line": {"color": mark.colour, "width": 0 if mark.filled else 2},
-        },
+        marker=marker(mark),
         hovertext=[hover(effect) for effect in effects],
         hoverinfo="text",
         cliponaxis=False,

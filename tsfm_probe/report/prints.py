@@ -108,6 +108,16 @@ def windows(views: Windows, colours: Mapping[str, str]) -> Figure:
     return figure
 
 
+def cells_by_layer(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """The ticks of a map with a row for each layer."""
+    axes.set_ylabel("Layer")
+    every = 1 if len(columns) <= 12 else 2
+    axes.set_xticks(np.arange(0, len(columns), every) + 0.5, columns[::every])
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    axes.tick_params(length=0, labelsize=7)
+    axes.spines[:].set_visible(False)
+
+
 def _heat_map(axes: Axes, grid: Map, limit: float) -> None:
     values = np.array(
         [[np.nan if cell is None else cell.change for cell in row] for row in grid.cells]
@@ -116,12 +126,7 @@ def _heat_map(axes: Axes, grid: Map, limit: float) -> None:
     axes.set_ylim(len(grid.rows), 0)
     axes.set_title(easel.shown(grid.title))
     axes.set_xlabel(grid.columns_are.capitalize())
-    axes.set_ylabel("Layer")
-    every = 1 if len(grid.columns) <= 12 else 2
-    axes.set_xticks(np.arange(0, len(grid.columns), every) + 0.5, grid.columns[::every])
-    axes.set_yticks(np.arange(len(grid.rows)) + 0.5, grid.rows)
-    axes.tick_params(length=0, labelsize=7)
-    axes.spines[:].set_visible(False)
+    cells_by_layer(axes, grid.columns, grid.rows)
     for row, cells in enumerate(grid.cells):
         for column, cell in enumerate(cells):
             if cell is not None:

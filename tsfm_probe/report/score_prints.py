@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from tsfm_probe.report import easel
+from tsfm_probe.report import easel, prints
 from tsfm_probe.report.score_charts import colours, line_colours
 from tsfm_probe.report.scores import Grid, Scores, Spectrum
 
@@ -67,9 +67,4 @@ def _heat_map(axes: Axes, grid: Grid, scores: Scores, shades: LinearSegmentedCol
     axes.set_ylim(len(grid.rows), 0)
     axes.set_title(easel.shown(grid.title))
     axes.set_xlabel("Head")
-    axes.set_ylabel("Layer")
-    every = 1 if len(grid.columns) <= 12 else 2
-    axes.set_xticks(np.arange(0, len(grid.columns), every) + 0.5, grid.columns[::every])
-    axes.set_yticks(np.arange(len(grid.rows)) + 0.5, grid.rows)
-    axes.tick_params(length=0, labelsize=7)
-    axes.spines[:].set_visible(False)
+    prints.cells_by_layer(axes, grid.columns, grid.rows)
