@@ -9,10 +9,11 @@ from scipy.stats import ks_2samp
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from tests.families import contexts
-from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of
+from tsfm_probe.models.base import Model, left_padded
 from tsfm_probe.models.cached_decoder import CachedDecoder
 from tsfm_probe.models.chronos_t5 import ChronosT5
 from tsfm_probe.models.draws import inverse_cdf, uniforms
+from tsfm_probe.models.reading import LEVELS, levels_of
 
 Tiny = Callable[[str], Model]
 LONG = "ignore:We recommend keeping prediction length"

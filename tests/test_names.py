@@ -10,8 +10,8 @@ from tsfm_probe.data.synthetic import generated
 from tsfm_probe.data.windows import windows
 from tsfm_probe.metrics import wql
 from tsfm_probe.models import FAMILIES, load
-from tsfm_probe.models.base import LEVELS
 from tsfm_probe.models.names import KNOWN
+from tsfm_probe.models.reading import LEVELS
 from tsfm_probe.models.source import WEIGHTS, is_here, shipped
 
 BOLT = "nano-chronos-bolt"

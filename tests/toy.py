@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -12,9 +11,11 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import LEVELS, Model, left_padded
+from tsfm_probe.models.base import Model, left_padded
 from tsfm_probe.models.own import OwnNetwork
+from tsfm_probe.models.reading import LEVELS, Quantiles
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span
 
 
 class ToyNetwork(OwnNetwork):
@@ -67,26 +68,28 @@ class Toy(Model):
         net = checkpoint.read_own(ToyNetwork, source, device, dtype)
         parts = []
         for layer, block in enumerate(net.blocks):
-            projections = {name: Projection(getattr(block, name), 4) for name in "qkv"}
-            at = Address("encoder", layer, "time")
-            parts.append(Component(at, block.o, block.o, 4, projections))
-            parts.append(Component(Address("encoder", layer, "mlp"), block.down))
+            maps = {name: Projection(getattr(block, name), 4) for name in "qkv"}
+            at = Address("encoder", layer, "time"), Address("encoder", layer, "mlp")
+            parts += [Component(at[0], block.o, block.o, 4, maps), Component(at[1], block.down)]
         stack = Stack("encoder", tuple(block.norm_1 for block in net.blocks), net.norm)
         return cls(name, source, net, Anatomy(parts, [stack], net.out))
 
-    def encode(self, contexts: Sequence[np.ndarray], groups: Any = None) -> Tensor:
-        return left_padded([*contexts, np.zeros(48)], 48)[:-1].nan_to_num().to(self.device)
+    def encode(self, contexts: Sequence[np.ndarray], groups: Any = None) -> Sequence[np.ndarray]:
+        return contexts
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
-        return self.net(self.encode(contexts))
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
+        return self.net(left_padded([*contexts, np.zeros(48)], 48)[:-1].nan_to_num())
 
-    @torch.no_grad()
-    def decode(self, state: Tensor, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
-        found: list[Tensor] = []
-        while 8 * len(found) < horizon:  # the median is read as if it had been seen
-            raw = self.net(torch.cat([state, *(one[..., 4] for one in found)], -1)[:, -48:])
-            found.append(rearrange(raw, "series 1 (level step) -> series step level", step=8))
-        return Forecast(torch.cat(found, 1)[:, :horizon].cpu().double().numpy(), LEVELS)
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        axes = "series 1 (level step) -> series step level"
+        return Quantiles(LEVELS, lambda raw: rearrange(raw, axes, step=8), lambda one: one, 8)
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        return tuple(Span("values", end - 8, end) for end in range(length - 40, length + 1, 8))
+
+    def decode(self, state: Any, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
+        found = (one.quantiles(one.prediction) for one in self.trace(state, horizon))
+        return Forecast(np.concatenate(list(found), axis=1), LEVELS)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         scale = self.net.norm.weight * (stream.pow(2).mean(-1, keepdim=True) + 1e-6).rsqrt()

@@ -1,7 +1,7 @@
 """The contract of a model: it forecasts, and it exposes its anatomy."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +13,12 @@ from torch import Tensor
 from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import UsageError
+from tsfm_probe.models.passes import Pass
+from tsfm_probe.models.reading import Reading
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span
 
 ACROSS = ("group", "variate", "any")
-LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +145,45 @@ class Model(ABC):
             )
 
     @abstractmethod
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         """The first prediction, as `anatomy.output` gives it, in one pass with gradients.
 
-        Every edit of a forecast reaches it, so that its derivative is that of the network.
+        Every edit of a forecast reaches it, so that its derivative is that of the network. Where
+        one pass can reach several horizons, it reaches at least this one.
         """
+
+    @abstractmethod
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Reading:
+        """How the prediction of `predict` is read; rows are the series."""
+
+    @abstractmethod
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        """What the tokens of a stack stand for in the first pass of `trace`, in order.
+
+        length: values of each context. A decoder that runs token by token: all its tokens up to the
+        native length.
+        """
+
+    @torch.no_grad()
+    def trace(
+        self, contexts: Sequence[np.ndarray], horizon: int, path: np.ndarray | None = None
+    ) -> Iterator[Pass]:
+        """Forecast pass by pass along one path, on which nothing is drawn.
+
+        Each pass reads the contexts followed by the path so far. path: [series, horizon] values;
+        None: the medians of the passes themselves.
+        """
+        first, known = 0, [np.asarray(one, dtype=np.float64) for one in contexts]
+        while first < horizon:
+            made = self.predict(known, horizon - first)
+            if "variate" in self.anatomy.reads.axes:
+                made = made.flatten(0, 1)
+            one = Pass(first, horizon, made, self.reading(known, horizon - first))
+            yield one
+            stop = first + one.steps
+            read = one.median() if path is None else path[:, first:stop]
+            known = [np.append(old, new) for old, new in zip(known, read, strict=True)]
+            first = stop
 
     @abstractmethod
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
@@ -205,17 +241,3 @@ def members(groups: Sequence[int] | None, count: int) -> list[list[int]]:
     for place, group in enumerate(range(count) if groups is None else groups):
         found.setdefault(group, []).append(place)
     return list(found.values())
-
-
-def levels_of(values: Tensor, native: Sequence[float]) -> Forecast:
-    """A forecast at LEVELS from one [series, horizon, level] at a network's own levels.
-
-    Levels that the network does not have are interpolated linearly between its own; beyond the
-    outermost they are the outermost.
-    """
-    found = values.detach().cpu().double().numpy()
-    places = np.interp(LEVELS, native, np.arange(len(native)))
-    low = np.floor(np.round(places, 9)).astype(int)
-    share = np.round(places - low, 9)
-    high = np.minimum(low + 1, len(native) - 1)
-    return Forecast(found[..., low] * (1 - share) + found[..., high] * share, LEVELS)

@@ -16,8 +16,10 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, rotation, t5
-from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of, members
+from tsfm_probe.models.base import Model, left_padded, members
+from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import REGISTER, Span, masked, patches
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +69,38 @@ class Chronos2(Model):
             values[places] = rearrange(one.float(), "series level time -> series time level")
         return levels_of(values, levels)
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         padded = left_padded(contexts, self.context_length).to(self.device)
-        stream = self.net.encode(padded, num_output_patches=1)[0][0]
-        return self.net.output_patch_embedding(stream[:, -1:])
+        patches = self._patches(horizon)
+        stream = self.net.encode(padded, num_output_patches=patches)[0][0]
+        return self.net.output_patch_embedding(stream[:, -patches:])
+
+    def _patches(self, horizon: int) -> int:
+        """Patches of the future that one pass reads for a horizon, as many as it can."""
+        config = self.net.chronos_config
+        return min(-(-horizon // config.output_patch_size), config.max_output_patches)
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        padded = left_padded(contexts, self.context_length).to(self.device)
+        _, (loc, scale) = self.net.instance_norm(padded)
+        config = self.net.chronos_config
+
+        def split(prediction: Tensor) -> Tensor:
+            pattern = "series patch (level time) -> series (patch time) level"
+            return rearrange(prediction, pattern, level=len(config.quantiles))
+
+        def restore(values: Tensor) -> Tensor:
+            return self.net.instance_norm.inverse(values, (loc[..., None], scale[..., None]))
+
+        steps = self._patches(horizon) * config.output_patch_size
+        return Quantiles(config.quantiles, split, restore, steps)
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        config = self.net.chronos_config
+        read = patches(length, config.input_patch_size, self.context_length)
+        register = (Span(REGISTER, length, length),) if config.use_reg_token else ()
+        ahead = masked(length, config.output_patch_size, self._patches(horizon))
+        return (*read, *register, *ahead)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = t5.frozen_norm(self.net.encoder.final_layer_norm, stream)
@@ -105,7 +135,7 @@ def _anatomy(net: Any) -> Anatomy:
         )
         rotary = partial(rotation.halves, over_time.self_attention.rope_embed.inv_freq)
         components.append(replace(time, rotary=rotary))
-        components.append(replace(group, axes="time batch d"))
+        components.append(replace(group, axes="time batch d", along="batch"))
         components.append(t5.mlp(Address("encoder", layer, "mlp"), last.mlp))
     starts = tuple(block.layer[0].layer_norm for block in net.encoder.block)
     stack = Stack("encoder", starts, net.encoder.final_layer_norm)

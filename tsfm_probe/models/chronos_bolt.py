@@ -11,8 +11,10 @@ from torch import Tensor
 
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, t5
-from tsfm_probe.models.base import LEVELS, Model, left_padded, levels_of
+from tsfm_probe.models.base import Model, left_padded
+from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import REGISTER, START, Span, patches
 
 SHARED = ("embed_tokens.weight",)
 
@@ -68,9 +70,23 @@ class ChronosBolt(Model):
             self.net.decode(state.embedded, state.mask, state.hidden)
         )
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         padded = left_padded(contexts, self.context_length)
         return self._raw(self._encode(padded.to(self.device)))
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        padded = left_padded(contexts, self.context_length).to(self.device)
+        _, (loc, scale) = self.net.instance_norm(padded)
+        levels = self.net.chronos_config.quantiles
+
+        def split(prediction: Tensor) -> Tensor:
+            pattern = "series 1 (level time) -> series time level"
+            return rearrange(prediction, pattern, level=len(levels))
+
+        def restore(values: Tensor) -> Tensor:
+            return values * scale[..., None] + loc[..., None]
+
+        return Quantiles(levels, split, restore, self.net.chronos_config.prediction_length)
 
     def _quantiles(self, state: Encoded) -> Tensor:
         """Quantiles of the next native length: [series, level, time]."""
@@ -102,6 +118,13 @@ class ChronosBolt(Model):
         at = torch.tensor(self.net.chronos_config.quantiles, device=pooled.device)
         values = torch.quantile(pooled.float(), at, dim=-1)
         return rearrange(values, "level series time -> series level time")
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        if stack == "decoder":
+            return (Span(START, length, length),)
+        config = self.net.chronos_config
+        read = patches(length, config.input_patch_size, self.context_length)
+        return (*read, Span(REGISTER, length, length)) if config.use_reg_token else read
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = t5.frozen_norm(self.net.decoder.final_layer_norm, stream)

@@ -1,6 +1,6 @@
 """Chronos-T5 (Ansari et al. 2024, arXiv 2403.07815): a T5 over value bins that draws samples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ from transformers import T5ForConditionalGeneration
 
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, t5
-from tsfm_probe.models.base import LEVELS, Model, Vocabulary, left_padded
+from tsfm_probe.models.base import Model, Vocabulary, left_padded
 from tsfm_probe.models.cached_decoder import CachedDecoder, output_scale, start_tokens
 from tsfm_probe.models.draws import inverse_cdf, uniforms
+from tsfm_probe.models.passes import Pass
+from tsfm_probe.models.reading import LEVELS, Bins, nearest_unit
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import END, FED, START, Span, patches
 
 SHARED = ("embed_tokens.weight", "lm_head.weight")
 
@@ -134,10 +137,49 @@ class ChronosT5(Model):
         tokens = torch.stack(chosen[1:], dim=-1)
         return rearrange(tokens, "(series sample) step -> series sample step", sample=samples)
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         state = self._encode(contexts, left_padded(contexts, self.context_length))
         decoder = CachedDecoder(self.net, state.hidden, state.mask, 1, 1)
         return decoder.step(start_tokens(self.net, len(contexts), 1))[:, None]
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Bins:
+        return self._bins(self._scaled(left_padded(contexts, self.context_length)))
+
+    def _scaled(self, padded: Tensor) -> Tensor:
+        """The scale of each series of a batch [series, time]: [series]."""
+        return self.config.create_tokenizer().context_input_transform(padded)[2]
+
+    def _bins(self, scale: Tensor) -> Bins:
+        tokens = torch.arange(self.net.config.vocab_size)[None, :, None]
+        values = self.config.create_tokenizer().output_transform(tokens, torch.ones(1))
+        return Bins(values[0, :, 0] * scale[:, None], (self.config.eos_token_id,))
+
+    @torch.no_grad()
+    def trace(
+        self, contexts: Sequence[np.ndarray], horizon: int, path: np.ndarray | None = None
+    ) -> Iterator[Pass]:
+        """Token by token; past the native length the path is read as context."""
+        known, native = left_padded(contexts, self.context_length), self.config.prediction_length
+        for start in range(0, horizon, native):
+            steps = min(native, horizon - start)
+            state = self._encode(contexts, known[:, -self.context_length :])
+            decoder = CachedDecoder(self.net, state.hidden, state.mask, 1, steps)
+            bins, tokens = self._bins(state.scale), start_tokens(self.net, len(contexts), 1)
+            for step in range(start, start + steps):
+                one = Pass(step, horizon, decoder.step(tokens)[:, None], bins)
+                yield one
+                read = torch.from_numpy(one.median() if path is None else path[:, step : step + 1])
+                known = torch.cat([known, read.to(known)], dim=-1)
+                tokens = nearest_unit(bins.values[:, None], read, bins.forbidden)[:, 0]
+                tokens = tokens.to(self.device)
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        if stack == "encoder":
+            read = patches(length, 1, self.context_length)
+            return (*read, Span(END, length, length)) if self.config.use_eos_token else read
+        later = min(horizon, self.config.prediction_length) - 1
+        fed = (Span(FED, length + step, length + step + 1) for step in range(later))
+        return (Span(START, length, length), *fed)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = t5.frozen_norm(self.net.decoder.final_layer_norm, stream)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,8 @@ def anatomy(encoder: Any, decoder: Any, output: nn.Module) -> Anatomy:
 
 def _stack(name: str, stack: Any) -> Stack:
     starts = tuple(block.layer[0].layer_norm for block in stack.block)
-    return Stack(name, starts, stack.final_layer_norm)
+    norm = stack.final_layer_norm
+    return Stack(name, starts, norm, frozen=partial(frozen_norm, norm))
 
 
 def _stack_components(name: str, stack: Any, memory: Tensor) -> list[Component]:

@@ -1,7 +1,6 @@
 """TimesFM 2.5 (Das et al. 2024, arXiv 2310.10688): a causal decoder over patches of one series."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,31 +15,18 @@ from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import ModelError
 from tsfm_probe.models import checkpoint, rotation, timesfm_keys
-from tsfm_probe.models.base import Model, left_padded, levels_of
+from tsfm_probe.models.base import Model, left_padded
+from tsfm_probe.models.reading import Quantiles, levels_of
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span, patches
+from tsfm_probe.models.timesfm_given import Given, filled
+from tsfm_probe.models.timesfm_reading import reading, uncrossed
 from tsfm_probe.models.timesfm_stream import CONSTANT, Read, read
 
 SIZES = (
     *("patch_length", "context_length", "horizon_length", "output_quantile_len"),
     *("head_dim", "num_attention_heads", "num_key_value_heads", "num_hidden_layers"),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """Contexts as the network reads them, each of mean 0 and deviation 1 over its own values.
-
-    values: [series, time] in fp64, whole patches, zero where padded.
-    padded: [series, time], True before the first value.
-    loc, scale: [series, 1, 1] in fp64, mean and deviation before.
-    positive: [series, 1, 1], True where no value of the series is negative.
-    """
-
-    values: Tensor
-    padded: Tensor
-    loc: Tensor
-    scale: Tensor
-    positive: Tensor
 
 
 class TimesFM25(Model):
@@ -129,11 +115,17 @@ class TimesFM25(Model):
     def _median(self, quantiles: Tensor) -> Tensor:
         return quantiles[..., self.net.config.decode_index - 1]
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         given = self.encode(contexts)
         return self.net.output_projection_point(
             read(self.net.model, given.values, given.padded).stream
         )
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        return reading(self.net.config, self.encode(contexts))
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        return patches(length, self.net.config.patch_length, self.context_length)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         return self.net.output_projection_point
@@ -165,26 +157,6 @@ class TimesFM25(Model):
         return levels_of(
             uncrossed(found[..., 1:], config.decode_index - 1), config.quantiles
         ).values
-
-
-def filled(context: np.ndarray) -> np.ndarray:
-    """A context [time] in fp64 without missing values, as the package fills them.
-
-    Those before the first value are dropped, those between two values lie on a line, those after
-    the last repeat it. Where there is no value at all, all are zero.
-    """
-    values = np.asarray(context, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(values))
-    if not len(known):
-        return np.zeros_like(values)
-    return np.interp(np.arange(known[0], len(values)), known, values[known])
-
-
-def uncrossed(quantiles: Tensor, median: int) -> Tensor:
-    """Quantiles [..., level] that never fall from one level to the next, at an unmoved median."""
-    below = quantiles[..., : median + 1].flip(-1).cummin(dim=-1).values.flip(-1)
-    above = quantiles[..., median:].cummax(dim=-1).values
-    return torch.cat([below, above[..., 1:]], dim=-1)
 
 
 def _refuse_other_forecasts(config: Any) -> None:

@@ -11,7 +11,8 @@ from tsfm_probe.data.series import Series, Window
 from tsfm_probe.data.windows import windows
 from tsfm_probe.errors import UsageError, nearest
 from tsfm_probe.metrics import METRICS, measure
-from tsfm_probe.models.base import LEVELS, Model
+from tsfm_probe.models.base import Model
+from tsfm_probe.models.reading import LEVELS
 from tsfm_probe.probes.fills import METHODS
 from tsfm_probe.probes.sweep import Sweep
 from tsfm_probe.run_folder import RunFolder

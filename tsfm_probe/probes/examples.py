@@ -8,7 +8,7 @@ from pandas.tseries.frequencies import to_offset
 
 from tsfm_probe.data.frequency import frequency
 from tsfm_probe.data.series import Window
-from tsfm_probe.models.base import LEVELS
+from tsfm_probe.models.reading import LEVELS
 from tsfm_probe.probes.ablation import UNTOUCHED, Job
 from tsfm_probe.surgery.plan import Trial
 

@@ -27,6 +27,11 @@ class Component(ABC):
     def of(cls, raw: Mapping[str, Tensor], settings: Mapping[str, Any]) -> "Component":
         """From unbounded parameters; settings: the distribution's entry in config.json."""
 
+    @property
+    @abstractmethod
+    def centre(self) -> Tensor:
+        """Where the distribution lies: the location of a symmetric one, a median or a mean."""
+
     @abstractmethod
     def inverse(self, uniform: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
         """The inverse of the distribution function at places `at` of the parameters."""
@@ -57,6 +62,10 @@ class StudentT(Component):
     def of(cls, raw: Mapping[str, Tensor], settings: Mapping[str, Any]) -> "StudentT":
         return cls(2 + functional.softplus(raw["df"]), raw["loc"], _positive(raw["scale"]))
 
+    @property
+    def centre(self) -> Tensor:
+        return self.loc
+
     def inverse(self, uniform: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
         unit = special.stdtrit(_at(self.df, at), uniform)
         return _at(self.loc, at) + _at(self.scale, at) * unit
@@ -78,6 +87,10 @@ class Normal(Component):
     def of(cls, raw: Mapping[str, Tensor], settings: Mapping[str, Any]) -> "Normal":
         return cls(raw["loc"], torch.full_like(raw["loc"], settings.get("scale", 1e-3)))
 
+    @property
+    def centre(self) -> Tensor:
+        return self.loc
+
     def inverse(self, uniform: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
         return _at(self.loc, at) + _at(self.scale, at) * special.ndtri(uniform)
 
@@ -96,6 +109,10 @@ class LogNormal(Component):
     @classmethod
     def of(cls, raw: Mapping[str, Tensor], settings: Mapping[str, Any]) -> "LogNormal":
         return cls(raw["loc"], _positive(raw["scale"]))
+
+    @property
+    def centre(self) -> Tensor:
+        return self.loc.exp()
 
     def inverse(self, uniform: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
         return np.exp(_at(self.loc, at) + _at(self.scale, at) * special.ndtri(uniform))
@@ -122,6 +139,10 @@ class NegativeBinomial(Component):
         count = functional.softplus(raw["total_count"])
         return cls(count.clamp_min(torch.finfo(count.dtype).tiny), raw["logits"])
 
+    @property
+    def centre(self) -> Tensor:
+        return self.total_count * self.logits.exp()
+
     def inverse(self, uniform: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
         chance = special.expit(-_at(self.logits, at))
         return stats.nbinom.ppf(uniform, _at(self.total_count, at), chance)
@@ -146,6 +167,12 @@ class Mixture:
     components: Sequence[Component]
     loc: Tensor
     scale: Tensor
+
+    @property
+    def centre(self) -> Tensor:
+        """The chance-weighted mean of the components' centres [series, step], not scaled back."""
+        centres = torch.stack([one.centre for one in self.components], dim=-1)
+        return (self.logits.softmax(-1) * centres).sum(-1)
 
     def inverse(self, choice: Tensor, uniform: Tensor) -> Tensor:
         """Values [series, sample, step] in fp64 from uniform numbers of this shape on (0, 1).

@@ -5,19 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor
 
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import LEVELS, Model
+from tsfm_probe.models.base import Model
 from tsfm_probe.models.draws import uniforms
 from tsfm_probe.models.moirai.anatomy import anatomy, frozen_norm
 from tsfm_probe.models.moirai.mixture import Mixture
 from tsfm_probe.models.moirai.moirai_2 import NOTICE
 from tsfm_probe.models.moirai.network_1 import Network1
-from tsfm_probe.models.moirai.tokens import Batch, batches, patched, zeros
+from tsfm_probe.models.moirai.tokens import Batch, Tokens, batches, patched, zeros
+from tsfm_probe.models.reading import LEVELS, Mixtures
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span, masked, patches
 
 Draw = Callable[[Mixture, Tensor], Tensor]
 
@@ -120,9 +122,40 @@ class Moirai1(Model):
         mean = density.sum(dim=1) / observed.sum(dim=1).clamp_min(1)
         return -mean.unflatten(0, batch.places.shape).sum(dim=1)
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
+        tokens = self._tokens(contexts)
+        return self.net(tokens, -(-horizon // tokens.values.shape[-1]))
+
+    def _tokens(self, contexts: Sequence[np.ndarray]) -> Tokens:
+        """What one pass reads of series that are each on their own."""
         (batch,) = batches(contexts, None, self.context_length, zeros)
-        return self.net(patched(batch.to(self.device), self.patch_size or self.net.usual), 1)
+        return patched(batch.to(self.device), self.patch_size or self.net.usual)
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Mixtures:
+        tokens = self._tokens(contexts)
+        size = tokens.values.shape[-1]
+        steps = -(-horizon // size) * size
+
+        def mixture(prediction: Tensor) -> Mixture:
+            return self.net.read(prediction, tokens, steps)
+
+        def drawn(prediction: Tensor, choice: Tensor, place: Tensor) -> Tensor:
+            rows = {"series": len(prediction), "step": steps}
+            both = (repeat(one, "sample -> series sample step", **rows) for one in (choice, place))
+            values = mixture(prediction).inverse(*both)
+            return rearrange(values, "series sample step -> series step sample")
+
+        return Mixtures(
+            lambda prediction: mixture(prediction).centre,
+            lambda prediction, truth: mixture(prediction).log_density(truth),
+            drawn,
+            steps,
+        )
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        size = self.patch_size or self.net.usual
+        ahead = masked(length, size, -(-horizon // size))
+        return (*patches(length, size, self.context_length), *ahead)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = frozen_norm(self.net.encoder.norm, stream)

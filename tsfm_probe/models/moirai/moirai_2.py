@@ -12,12 +12,14 @@ from torch.nn import functional
 
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import LEVELS, Model, levels_of
+from tsfm_probe.models.base import Model
 from tsfm_probe.models.moirai.anatomy import anatomy, frozen_norm
 from tsfm_probe.models.moirai.encoder import Encoder, refuse_unusable, whole
 from tsfm_probe.models.moirai.tokens import Batch, Tokens, batches, causal_mean, patched
 from tsfm_probe.models.own import OwnNetwork
+from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span, patches
 
 NOTICE = "the published weights are licensed CC BY-NC 4.0: not for commercial use"
 
@@ -135,9 +137,28 @@ class Moirai2(Model):
         pooled = torch.quantile(rearrange(values, pattern, path=len(levels)), levels, dim=-1)
         return rearrange(pooled, "level row time variate patch -> row time variate level patch")
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
+        return self.net(self._tokens(contexts))
+
+    def _tokens(self, contexts: Sequence[np.ndarray]) -> Tokens:
+        """What one pass reads of series that are each on their own."""
         (batch,) = self.encode(contexts).batches
-        return self.net(patched(batch.to(self.device), self.net.patch))
+        return patched(batch.to(self.device), self.net.patch)
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        net, tokens = self.net, self._tokens(contexts)
+
+        def split(prediction: Tensor) -> Tensor:
+            pattern = "series 1 (time level patch) -> series (time patch) level"
+            return rearrange(prediction, pattern, time=net.ahead, patch=net.patch)
+
+        def restore(values: Tensor) -> Tensor:
+            return values * tokens.scale[:, 0] + tokens.loc[:, 0]
+
+        return Quantiles(net.levels, split, restore, net.ahead * net.patch)
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        return patches(length, self.net.patch, self.context_length)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         normed = frozen_norm(self.net.encoder.norm, stream)

@@ -23,6 +23,11 @@ class SizedInput(nn.Module):
         self.weight = nn.Parameter(torch.zeros(len(sizes), d_model, max(sizes)))
         self.bias = nn.Parameter(torch.zeros(len(sizes), d_model))
 
+    def start(self) -> None:
+        """Draw the weights of each patch size by their number."""
+        for index, size in enumerate(self.sizes):
+            nn.init.uniform_(self.weight[index, :, :size], -(size**-0.5), size**-0.5)
+
     def forward(self, patches: Tensor) -> Tensor:
         """[..., d] from patches [..., patch] of one of the sizes."""
         size = patches.shape[-1]
@@ -43,6 +48,11 @@ class SizedOutput(nn.Module):
         self.sizes, self.count = sizes, count
         self.weight = nn.Parameter(torch.zeros(len(sizes), count * max(sizes), d_model))
         self.bias = nn.Parameter(torch.zeros(len(sizes), count * max(sizes)))
+
+    def start(self) -> None:
+        """Draw the weights by the width of the stream."""
+        most = self.weight.shape[-1] ** -0.5
+        nn.init.uniform_(self.weight, -most, most)
 
     def forward(self, stream: Tensor, size: int) -> Tensor:
         """[row, token, (number value)] from [row, token, d]."""
@@ -115,11 +125,22 @@ class Network1(OwnNetwork):
         stream = self.encoder(torch.cat([embedded, mask], dim=1), whole.time, whole.real)
         return self.param_proj(stream[:, -ahead * variates :], size)
 
+    def start(self) -> None:
+        """Maps of each patch size as torch starts linear ones: uniform up to inputs ** -0.5."""
+        for module in self.modules():
+            if isinstance(module, SizedInput | SizedOutput):
+                module.start()
+
     def mixture(self, tokens: Tokens, horizon: int) -> Mixture:
         """The forecast of `horizon` steps of [(row variate)] series."""
+        size = tokens.values.shape[-1]
+        return self.read(self(tokens, -(-horizon // size)), tokens, horizon)
+
+    def read(self, prediction: Tensor, tokens: Tokens, horizon: int) -> Mixture:
+        """The mixture of the first `horizon` steps of what `forward` gave for these tokens."""
         _, _, variates, size = tokens.values.shape
         raw = rearrange(
-            self(tokens, -(-horizon // size)).float(),
+            prediction.float(),
             "row (time variate) (parameter value) -> parameter (row variate) (time value)",
             variate=variates,
             value=size,

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -19,10 +21,14 @@ from torch.nn import functional
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import ModelError, UsageError
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import Model, levels_of, members
+from tsfm_probe.models.base import Model, members
+from tsfm_probe.models.reading import Quantiles, levels_of
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span, masked, patches
 from tsfm_probe.models.timesfm_3.anatomy import anatomy
 from tsfm_probe.models.timesfm_3.given import Given, given
+from tsfm_probe.models.timesfm_3.reading import reading, stitched
+from tsfm_probe.models.twin import Twin
 
 SIZES = ("input_patch_len", "output_patch_len")
 NUMBERS = ("linear_detrending_threshold", "value_clip")
@@ -90,9 +96,12 @@ class TimesFM3(Model):
         ordered = values[there][state.places[there].argsort()]
         return levels_of(ordered, self.net.quantiles)
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
-        stream = self._pass(self.encode(contexts), 1)["__call__:transformer_output"]
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
+        stream = self._pass(self.encode(contexts), horizon)["__call__:transformer_output"]
         return self.net.output_head(stream)
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        return reading(self.net, self.encode(contexts), *self._strides, self._chunks(horizon))
 
     @property
     def _strides(self) -> tuple[int, int]:
@@ -133,6 +142,11 @@ class TimesFM3(Model):
             return_aux_outputs=True,
         )
 
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        patch = self.net.input_patch_len
+        ahead = masked(length, patch, self._future(horizon) // patch)
+        return (*patches(length, patch, self.context_length), *ahead)
+
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         return self.net.output_head
 
@@ -142,32 +156,18 @@ class TimesFM3(Model):
 
     def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
         ours = self.forecast(contexts, horizon).values
-        with redirect_stdout(StringIO()):  # the hub's client prints that it reads a folder
+        with redirect_stdout(StringIO()), TemporaryDirectory() as saved:
+            folder = self.source.folder  # the hub's client prints that it reads one
+            if isinstance(self.source, Twin):
+                folder = Path(saved)
+                self.save(folder)
             upstream = _package().TimesFM3Forecaster.from_pretrained(
-                str(self.source.folder), device=str(self.device), local_files_only=True
+                str(folder), device=str(self.device), local_files_only=True
             )
         found = [upstream.predict(one, horizon, return_quantiles=True) for one in contexts]
         quantiles = torch.from_numpy(np.stack([one.quantiles for one in found]))
         theirs = levels_of(quantiles, self.net.quantiles).values
         return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-
-
-def stitched(predictions: Tensor, stride: int) -> Tensor:
-    """Predictions that start `stride` steps apart as one: [batch, variate, time, level].
-
-    predictions: [batch, variate, chunk, step, level]. Where one reaches into the next, the first
-    fades out as the next fades in.
-    """
-    own, beyond = predictions[..., :stride, :], predictions[..., stride:, :]
-    overlap = beyond.shape[3]
-    fading = torch.linspace(1.0, 0.0, overlap, device=own.device)[:, None]
-    both = fading * beyond[:, :, :-1] + (1 - fading) * own[:, :, 1:, :overlap]
-    later = torch.cat([both, own[:, :, 1:, overlap:]], dim=3)
-    joined = rearrange(
-        torch.cat([own[:, :, :1], later], dim=2),
-        "batch variate chunk step level -> batch variate (chunk step) level",
-    )
-    return torch.cat([joined, beyond[:, :, -1]], dim=2)
 
 
 def _package() -> ModuleType:

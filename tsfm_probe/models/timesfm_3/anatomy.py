@@ -48,6 +48,7 @@ def _attention(at: Address, attention: Any, before: nn.RMSNorm, after: nn.RMSNor
         projections,
         AXES_OF[at.part],
         AXES,
+        along=at.part,
         gain=_gain(after),
         rotary=None if embedding is None else partial(_rotary, embedding, query * key),
     )

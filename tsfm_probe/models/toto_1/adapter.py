@@ -15,12 +15,15 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import LEVELS, Model, left_padded
+from tsfm_probe.models.base import Model, left_padded
 from tsfm_probe.models.draws import uniforms
+from tsfm_probe.models.reading import LEVELS, Mixtures
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span, patches
 from tsfm_probe.models.toto_1.attention import Memory, Sight
 from tsfm_probe.models.toto_1.mixture import Mixture
 from tsfm_probe.models.toto_1.network import Toto1Network
+from tsfm_probe.models.toto_1.reading import moderate, reading
 from tsfm_probe.models.toto_1.rotary import Rotary, rotary_form
 from tsfm_probe.models.toto_1.scaler import Scale, normalise
 
@@ -113,9 +116,12 @@ class Toto1(Model):
         values = np.quantile(paths.numpy(), LEVELS, axis=0)
         return Forecast(rearrange(values, "level series time -> series time level"), LEVELS)
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         state = self.encode(contexts)
         return self._output(state, state.patches[None], 0, self.net.memories())
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Mixtures:
+        return reading(self.net, self.encode(contexts).scale)
 
     def _output(
         self, state: Prepared, patches: Tensor, start: int, memories: Sequence[Memory]
@@ -140,7 +146,7 @@ class Toto1(Model):
         for step in range(0, horizon, size):
             output = self._output(state, patches, start, memories)
             mixture = self.net.mixture(output, min(size, horizon - step))
-            paths.append(_moderate(scale.restored(choose(mixture, step).cpu().double())))
+            paths.append(moderate(scale.restored(choose(mixture, step).cpu().double())))
             if step + size < horizon:
                 start += patches.shape[2]
                 read = paths[-1].nan_to_num(0.0)
@@ -149,6 +155,9 @@ class Toto1(Model):
                     scale.normalised(read), "sample series step -> sample series 1 step"
                 )
         return torch.cat(paths, dim=-1)
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        return patches(length, self.net.shape.patch, self.context_length)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         return self.net.model.unembed
@@ -160,14 +169,6 @@ class Toto1(Model):
         steps = size * _weights(model.output_distribution)
         ends = _weights(model.unembed) + steps
         return float(_weights(model.transformer) * (tokens + later) + ends * (1 + later))
-
-
-def _moderate(values: Tensor) -> Tensor:
-    """Zero in place of what is beyond half the range of fp32, as upstream has it.
-
-    Upstream has it in place of what is no number, too: a broken network would forecast zeros.
-    """
-    return values.masked_fill(values.abs() >= torch.finfo(torch.float32).max / 2, 0.0)
 
 
 def _weights(module: Any) -> int:
@@ -198,8 +199,9 @@ def _anatomy(net: Toto1Network) -> Anatomy:
         }
         at = Address("decoder", place, attention.part)
         turn = partial(rotary_form, width // heads) if attention.part == "time" else None
+        mix, along = attention.wO, attention.part
         components.append(
-            Component(at, attention.wO, attention.wO, heads, projections, AXES, rotary=turn)
+            Component(at, mix, mix, heads, projections, AXES, along=along, rotary=turn)
         )
         gate, value = layer.mlp[0].weight.chunk(2)
         matrices = {"gate": gate, "value": value, "out": layer.mlp[2].weight}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from scipy.special import stdtrit
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 from torch.nn import functional
 
 
@@ -24,6 +24,14 @@ class Mixture:
     def mean(self) -> Tensor:
         """Their means [...]; the degrees of freedom are above two, so that there is one."""
         return (self.weight * self.location).sum(-1)
+
+    def log_density(self, value: Tensor) -> Tensor:
+        """The log of their densities at values [...]."""
+        parts = distributions.StudentT(
+            self.freedom, self.location, self.spread, validate_args=False
+        ).log_prob(value[..., None])
+        smallest = torch.finfo(self.weight.dtype).tiny
+        return (self.weight.clamp_min(smallest).log() + parts).logsumexp(-1)
 
     def drawn(self, choice: Tensor, place: Tensor) -> Tensor:
         """One value of each mixture, fp64 on the CPU, from two uniform numbers.

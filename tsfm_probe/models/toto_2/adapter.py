@@ -13,8 +13,10 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import LEVELS, Model, levels_of
+from tsfm_probe.models.base import Model
+from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.spans import Span, masked, patches
 from tsfm_probe.models.toto_2.attention import Sight
 from tsfm_probe.models.toto_2.network import Layer, Toto2Network
 from tsfm_probe.models.toto_2.past import Past, Scale
@@ -53,7 +55,7 @@ class Toto2(Model):
     def decode(self, state: Past, horizon: int, seed: int = 0, samples: int = 0) -> Forecast:
         scale = Scale.of(state, self.net.shape.patch_size)
         with torch.no_grad():
-            raw = self._raw(state, scale, -(-horizon // self.net.shape.patch_size)).float()
+            raw = self._raw(state, scale, self._patches(horizon)).float()
         axes = "batch variate patch (step level) -> batch variate (patch step) level"
         scaled = rearrange(raw, axes, level=len(LEVELS))
         values = rearrange(
@@ -61,9 +63,28 @@ class Toto2(Model):
         )
         return levels_of(values[:, :horizon], LEVELS)
 
-    def predict(self, contexts: Sequence[np.ndarray]) -> Tensor:
+    def predict(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Tensor:
         state = self.encode(contexts)
-        return self._raw(state, Scale.of(state, self.net.shape.patch_size), 1)
+        scale = Scale.of(state, self.net.shape.patch_size)
+        return self._raw(state, scale, self._patches(horizon))
+
+    def _patches(self, horizon: int) -> int:
+        """Patches that hold a horizon."""
+        return -(-horizon // self.net.shape.patch_size)
+
+    def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
+        state = self.encode(contexts)
+        scale = Scale.of(state, self.net.shape.patch_size)
+
+        def split(prediction: Tensor) -> Tensor:
+            pattern = "series patch (step level) -> series (patch step) level"
+            return rearrange(prediction, pattern, level=len(LEVELS)).sort(dim=-1).values
+
+        def restore(values: Tensor) -> Tensor:
+            return scale.restored(state, values[:, None])[:, 0]
+
+        steps = self._patches(horizon) * self.net.shape.patch_size
+        return Quantiles(LEVELS, split, restore, steps)
 
     def _raw(self, state: Past, scale: Scale, count: int) -> Tensor:
         """The prediction of `count` patches; nothing reads the masked token of the last of them."""
@@ -77,6 +98,11 @@ class Toto2(Model):
         empty = functional.pad(empty, (0, count - 1))
         sight = Sight.of(empty, state.ids)
         return self.net(patches.to(next(self.net.parameters()).dtype), sight, count)
+
+    def spans(self, stack: str, length: int, horizon: int) -> tuple[Span, ...]:
+        patch = self.net.shape.patch_size
+        ahead = masked(length, patch, -(-horizon // patch) - 1)
+        return (*patches(length, patch, self.context_length), *ahead)
 
     def readout(self, stream: Tensor) -> Callable[[Tensor], Tensor]:
         factor = self.net.transformer.out_norm.factor(stream)
@@ -110,8 +136,9 @@ def _attention(layer: Layer, number: int, across_variates: bool) -> Component:
     def rotary(lag: float) -> Tensor:
         return query[:, None] * attention.turned(lag) * key
 
+    along = "variate" if across_variates else "time"
     return Component(
-        Address("decoder", number, "variate" if across_variates else "time"),
+        Address("decoder", number, along),
         layer.attention_write,
         attention.out_proj,
         shape.num_heads,
@@ -127,6 +154,7 @@ def _attention(layer: Layer, number: int, across_variates: bool) -> Component:
             for name, span in attention.spans.items()
         },
         AXES,
+        along=along,
         scale=attention.out_proj.scale,
         gain=layer.attention_write.gain,
         rotary=None if across_variates else rotary,

@@ -13,11 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsfm_probe.models.base import LEVELS
 from tsfm_probe.models.own import OwnNetwork
+from tsfm_probe.models.reading import LEVELS
 from tsfm_probe.models.toto_2.attention import Attention, Sight
 from tsfm_probe.models.toto_2.shape import Shape
-from tsfm_probe.models.toto_2.units import GatedMLP, ResidualMLP, RootMeanSquareNorm, Write
+from tsfm_probe.models.toto_2.units import (
+    GatedMLP,
+    ResidualMLP,
+    RootMeanSquareNorm,
+    UnitLinear,
+    Write,
+)
 
 
 class Layer(nn.Module):
@@ -94,6 +100,14 @@ class Toto2Network(OwnNetwork):
         predicted = shape.patch_size * len(LEVELS)
         readout = ResidualMLP(shape.d_model, hidden, predicted, power=1.0)
         self.output_head = nn.ModuleDict({"param_projection": nn.ModuleDict({"proj": readout})})
+
+    def start(self) -> None:
+        """Weights of unit size, as u-muP has them, and no biases."""
+        for module in self.modules():
+            if isinstance(module, UnitLinear):
+                nn.init.normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     @property
     def readout(self) -> nn.Module:
