@@ -89,7 +89,7 @@ def test_write_norms_are_means_over_tokens_of_what_is_added(tiny: Tiny) -> None:
         made.model.predict([one.seen for one in made.windows])
     before, after = (record.streams["decoder", layer][0] for layer in (0, 1))
     mixed = torch.cat([record.parts[one][0] for one in anatomy.heads if one.whole == at], -1)
-    share = anatomy[at].share(mixed, 2).detach()
+    share = anatomy[at].shares(mixed)[2].detach()
     written = {"decoder.0.time.2": share, str(at): record.parts[at][0], "decoder.0": after - before}
     found = predictors(made)
     for (address, write), level in zip(written.items(), ("head", "part", "layer"), strict=True):

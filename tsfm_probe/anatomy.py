@@ -60,6 +60,7 @@ class Component:
     axes: the axes of the input of `mix` (of the write for an MLP), as the network lays them out;
     several may be merged, "(batch time) variate d".
     write_axes: the axes of the write; "" where they are the same.
+    along: the one of `axes` that an attention attends along, so that its keys stand on it.
     scale: what `mix` multiplies its weight and its bias with.
     gain: what stands between `mix` and `write`: takes the output of `mix` and gives the factor by
     which it is multiplied to become the write, such as that of a norm; None where nothing does.
@@ -78,6 +79,7 @@ class Component:
     projections: Mapping[str, Projection] = field(default_factory=dict)
     axes: str = "batch time d"
     write_axes: str = ""
+    along: str = "time"
     scale: float = 1.0
     gain: Callable[[Tensor], Tensor] | None = None
     keys_from: str = ""
@@ -105,19 +107,20 @@ class Component:
         """One head's raw rows of the projection "q", "k" or "v": a view [head_dim, d_model]."""
         return self.projections[name].rows(self.group(name, head))
 
-    def share(self, mixed: Tensor, head: int) -> Tensor:
-        """What one head adds to the write: [row, time, d] from all heads' [row, time, column].
+    def shares(self, mixed: Tensor) -> Tensor:
+        """What each head adds to the write: [head, row, time, d] from all of [row, time, column].
 
         What stands between `mix` and the write is frozen at the sum of all heads.
         """
-        weight = self._mix().weight[:, self.columns(head)]
-        return self._gained(mixed, self.scale * (mixed[..., self.columns(head)] @ weight.T))
+        weight = rearrange(self._mix().weight, "d (head own) -> head own d", head=self.heads)
+        apart = rearrange(mixed, "row time (head own) -> head row time own", head=self.heads)
+        return self._gained(mixed, self.scale * torch.einsum("hrto,hod->hrtd", apart, weight))
 
     def rest(self, mixed: Tensor) -> Tensor:
         """What the write is beside the shares of the heads: that of a bias, [row, time, d]."""
         bias = self._mix().bias
         if bias is None:
-            return torch.zeros_like(self.share(mixed, 0))
+            return mixed.new_zeros(*mixed.shape[:-1], self._mix().out_features)
         return self._gained(mixed, self.scale * bias.expand(*mixed.shape[:-1], -1))
 
     def _gained(self, mixed: Tensor, part: Tensor) -> Tensor:
@@ -141,12 +144,15 @@ class Stack:
     end: the module whose input is the stream that leaves the last layer: the final norm, or the
     output map where there is none.
     axes: the axes of the stream; "batch variate time d" where series are read together.
+    frozen: for a stack whose end other stacks read: takes the final stream [row, time, d] and gives
+    the map from a part of it to what they read, with the norm's scale frozen at that stream.
     """
 
     name: str
     starts: tuple[nn.Module, ...]
     end: nn.Module
     axes: str = "batch time d"
+    frozen: Callable[[Tensor], Callable[[Tensor], Tensor]] | None = None
 
     @property
     def rows(self) -> str:
@@ -197,6 +203,11 @@ class Anatomy:
     def parts(self) -> tuple[Address, ...]:
         """Every attention and MLP."""
         return tuple(self._components)
+
+    @property
+    def attentions(self) -> tuple[Address, ...]:
+        """Every attention."""
+        return tuple(at for at, component in self._components.items() if component.heads)
 
     @property
     def heads(self) -> tuple[Address, ...]:

@@ -34,8 +34,7 @@ def shares_sum_to_the_write(subject: Subject) -> Finding:
         for run, write in enumerate(record.parts[at]):
             mixed = torch.cat([record.parts[one][run] for one in heads], dim=-1)
             with torch.no_grad():
-                shares = [component.share(mixed, one.head or 0) for one in heads]
-                total = sum(shares, component.rest(mixed))
+                total = component.shares(mixed).sum(0) + component.rest(mixed)
             worst = max(worst, relative(total, write))
     return Finding(7, "head shares sum to the write", worst, ROUNDING)
 

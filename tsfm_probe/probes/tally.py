@@ -89,8 +89,7 @@ def _shares(
     heads = [one for one in anatomy.heads if one.whole == at]
     if heads:
         mixed = torch.cat([written[one] for one in heads], dim=-1)
-        for number, head in enumerate(heads):
-            yield head, anatomy[at].share(mixed, number).detach()
+        yield from zip(heads, anatomy[at].shares(mixed).detach(), strict=True)
 
 
 def _ratios(write: Tensor, stream: Tensor) -> Tensor:

@@ -22,13 +22,14 @@ class Edit:
 
     at: a head (its slice of the input of the output projection is replaced) or a part
     (its write is replaced).
-    by: None writes zero; a tensor that broadcasts to [row, time, d] (d is head_dim for a head)
+    by: None writes its own value times `scale`, by default zero; a tensor that broadcasts to [row, time, d] (d is head_dim for a head)
     is written each time the part runs; a tape holds one such tensor for each time that the part
     runs within the `with` block, in order.
     """
 
     at: Address
     by: Tensor | Tape | None = None
+    scale: float = 0.0
 
 
 @contextmanager
@@ -88,13 +89,13 @@ class _Replace:
         for edit in self.edits:
             head = edit.at.head
             columns = slice(None) if head is None else self.component.columns(head)
-            fresh[..., columns] = self._new(edit)
+            fresh[..., columns] = self._new(edit, fresh[..., columns])
         self.runs += 1
         return self.layout.native(fresh, axes)
 
-    def _new(self, edit: Edit) -> Tensor | float:
+    def _new(self, edit: Edit, own: Tensor) -> Tensor | float:
         if edit.by is None:
-            return 0.0
+            return edit.scale * own if edit.scale else 0.0
         if isinstance(edit.by, Tensor):
             return edit.by
         if self.runs >= len(edit.by):

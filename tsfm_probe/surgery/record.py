@@ -1,6 +1,6 @@
 """Watching what parts of a network write, for as long as a `with` block is open."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,12 +23,20 @@ class Record:
     slice of the input of the output projection.
     streams: by (stack, layer), the stream [row, time, d] that enters the layer; the number of
     layers stands for the stream that leaves the last one.
+    mixed: by address of an attention, all heads' input of the output projection [row, time, column].
     output: the prediction before it is scaled back, [row, time, ...].
     """
 
     parts: dict[Address, list[Tensor]] = field(default_factory=dict)
     streams: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict)
+    mixed: dict[Address, list[Tensor]] = field(default_factory=dict)
     output: list[Tensor] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Keep what each module did last alone, so that a long run needs no more memory."""
+        for kept in (*self.parts.values(), *self.streams.values(), *self.mixed.values()):
+            del kept[:-1]
+        del self.output[:-1]
 
 
 @contextmanager
@@ -37,13 +45,18 @@ def recorded(
     addresses: Sequence[Address] = (),
     streams: Sequence[str] = (),
     output: bool = False,
+    mixed: Sequence[Address] = (),
+    onto: Record | None = None,
 ) -> Iterator[Record]:
     """Record the given parts and heads, residual streams and the prediction of each forward pass.
+
+    mixed: attentions all of whose heads are recorded as one tensor, before the output projection.
+    onto: a record that is gone on with.
 
     Only what is asked for is kept; tensors are copies, detached unless gradients are on.
     Raises UsageError if an address or a stack does not exist.
     """
-    record = Record()
+    record = onto or Record()
     with ExitStack() as hooks:
         layouts = {
             name: hooks.enter_context(Layout(stack).measured())
@@ -52,19 +65,36 @@ def recorded(
         for at in addresses:
             keep = record.parts.setdefault(at, [])
             hooks.callback(_watch_part(anatomy[at], at, keep, layouts[at.stack]).remove)
+        for at in mixed:
+            keep = record.mixed.setdefault(at, [])
+            hook = _input_to(keep, layouts[at.stack], anatomy[at].axes)
+            hooks.callback(_mix(anatomy, at).register_forward_pre_hook(hook).remove)
         for name in streams:
-            if name not in anatomy.stacks:
-                raise UsageError(f"no stack {name!r}", allowed=", ".join(anatomy.stacks))
-            stack = anatomy.stacks[name]
-            for layer, module in enumerate((*stack.starts, stack.end)):
-                keep = record.streams.setdefault((name, layer), [])
-                hook = _input_to(keep, layouts[name], stack.axes)
-                hooks.callback(module.register_forward_pre_hook(hook).remove)
+            for handle in _watch_stream(anatomy, name, record, layouts):
+                hooks.callback(handle.remove)
         if output:
             stack = anatomy.reads
             hook = _output_to(record.output, layouts[stack.name], stack.axes)
             hooks.callback(anatomy.output.register_forward_hook(hook).remove)
         yield record
+
+
+def _watch_stream(
+    anatomy: Anatomy, name: str, record: Record, layouts: Mapping[str, Layout]
+) -> Iterator[Any]:
+    if name not in anatomy.stacks:
+        raise UsageError(f"no stack {name!r}", allowed=", ".join(anatomy.stacks))
+    stack = anatomy.stacks[name]
+    for layer, module in enumerate((*stack.starts, stack.end)):
+        keep = record.streams.setdefault((name, layer), [])
+        yield module.register_forward_pre_hook(_input_to(keep, layouts[name], stack.axes))
+
+
+def _mix(anatomy: Anatomy, at: Address) -> nn.Module:
+    mix = anatomy[at].mix
+    if mix is None:
+        raise UsageError(f"the heads of {at} were to be recorded", "an MLP has no heads")
+    return mix
 
 
 def _watch_part(component: Component, at: Address, keep: list[Tensor], layout: Layout) -> Any:
