@@ -24,4 +24,7 @@ def tell(terminal: Terminal) -> None:
         for one in KNOWN.values()
     ]
     columns = ["name", "family", "hub id", "layers x heads", "parameters", "here"]
-    terminal.grid("Known models (a local folder or any hub id works as well)", columns, rows)
+    title = (
+        "Known models (a local folder or any hub id works as well; random:NAME has random weights)"
+    )
+    terminal.grid(title, columns, rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsfm_probe.errors import ModelError, UsageError, nearest
 from tsfm_probe.models.source import Source, find
+from tsfm_probe.models.twin import PREFIX, Twin, twin
 
 if TYPE_CHECKING:
     from tsfm_probe.models.base import Model
@@ -40,7 +41,8 @@ def load(name: str, device: str = "auto", dtype: str = "auto") -> "Model":
     """Load a model.
 
     name: a short name (`tsfm-probe models` lists them), a local folder in the published format,
-    or a hub id `org/name` or `org/name@revision`.
+    or a hub id `org/name` or `org/name@revision`; `random:` in front of any of them, and perhaps
+    `@seed` at its end, stands for the same network with random weights.
     device: "auto" takes CUDA if there is one. dtype: "auto" is float32 on the CPU and what the
     checkpoint says on CUDA.
     Raises UsageError for an unknown name or option, ModelError for a checkpoint that cannot be
@@ -52,10 +54,12 @@ def load(name: str, device: str = "auto", dtype: str = "auto") -> "Model":
         )
     if dtype not in DTYPES:
         raise UsageError(f"dtype {dtype!r} was asked for", allowed=nearest(dtype, DTYPES))
-    source = find(name)
+    source = twin(name) if name.startswith(PREFIX) else find(name)
     module, _, adapter = FAMILIES[family_of(source)].partition(":")
     model = getattr(import_module(module), adapter).load(name, source, device, dtype)
-    if model.notice:
+    if isinstance(source, Twin):
+        model.source = source.holding(model.net.state_dict())
+    elif model.notice:
         log.warning("%s: %s", name, model.notice)
     return model
 
@@ -65,6 +69,8 @@ def family_of(source: Source) -> str:
 
     ModelError if it is none of ours.
     """
+    if isinstance(source, Twin) and source.family:
+        return source.family
     config = source.config()
     pipeline = config.get("chronos_pipeline_class")
     architectures = _listed(config.get("architectures"))

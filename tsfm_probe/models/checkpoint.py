@@ -12,6 +12,8 @@ from torch import Tensor
 from tsfm_probe.errors import ModelError, UsageError
 from tsfm_probe.models.own import OwnNetwork
 from tsfm_probe.models.source import Source
+from tsfm_probe.models.start import drawn, started
+from tsfm_probe.models.twin import Twin
 
 UNREADABLE = (
     OSError,
@@ -33,10 +35,12 @@ def read(network: Any, source: Source, device: str, dtype: str, optional: tuple[
     network: an upstream class with `from_pretrained`. optional: ends of the names of weights that
     may be missing because they are shared with others.
     Raises ModelError that names missing, unexpected or misshapen weights; UsageError if CUDA is
-    asked for where there is none.
+    asked for where there is none. Of a twin the weights are drawn.
     """
-    files = source.weight_files
     place = _place(device)
+    if isinstance(source, Twin):
+        return _twin(source, lambda: started(network, source), place, dtype)
+    files = source.weight_files
     try:
         net, info = network.from_pretrained(
             source.folder,
@@ -67,11 +71,13 @@ def read_own(
     of it says that the config cannot be used. optional: ends of the names of weights that may be
     missing or unexpected. renamed: the network's name of a weight in the file.
     Raises ModelError that names missing, unexpected or misshapen weights; UsageError if CUDA is
-    asked for where there is none.
+    asked for where there is none. Of a twin the weights are drawn.
     """
-    files = source.weight_files
     place = _place(device)
     config = source.config()
+    if isinstance(source, Twin):
+        return _twin(source, lambda: _begun(build(config)), place, dtype)
+    files = source.weight_files
     reading = "config.json"
     try:
         net = build(config)
@@ -89,6 +95,21 @@ def read_own(
     _refuse_mismatch(source, _compared(own, weights, optional), optional)
     net.load_state_dict({name: weights.get(name, own[name]) for name in own})
     return net.to(place, _dtype(place, dtype, source)).eval()
+
+
+def _twin(source: Twin, build: Callable[[], Any], place: torch.device, dtype: str) -> Any:
+    try:
+        net = drawn(source, build)
+    except UNREADABLE as error:
+        raise _unreadable(source, "config.json", error) from error
+    return net.to(place, _dtype(place, dtype, source)).eval()
+
+
+def _begun(net: Any) -> Any:
+    """The network with its family's start, where it is not that of its constructor."""
+    if isinstance(net, OwnNetwork):
+        net.start()
+    return net
 
 
 def _compared(

@@ -21,6 +21,9 @@ class OwnNetwork(nn.Module):
         super().__init__()
         self.config = dict(config)
 
+    def start(self) -> None:
+        """Draw the weights anew, in families whose constructor does not start them for training."""
+
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json and model.safetensors."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def level_of(target: str) -> float | None:
 class Reading(ABC):
     """What a prediction [row, time, ...] of one pass says of the next steps of each row.
 
-    steps: how many it reaches.
+    steps: how many it reaches. tokens: how many of the last tokens alone say so; 0: all.
     """
 
     targets: ClassVar[tuple[str, ...]]
@@ -43,6 +43,7 @@ class Reading(ABC):
     unit: ClassVar[str]
     """What the number that is aimed at is."""
     steps: int
+    tokens: int = 0
 
     @abstractmethod
     def quantiles(self, prediction: Tensor) -> Tensor:
@@ -137,6 +138,7 @@ class Quantiles(Reading):
     split: Callable[[Tensor], Tensor]
     restore: Callable[[Tensor], Tensor]
     steps: int
+    tokens: int = 0
 
     def quantiles(self, prediction: Tensor) -> Tensor:
         own = self.restore(self.split(prediction.detach().float()))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tsfm_probe.errors import ModelError, UsageError, nearest
 from tsfm_probe.models.names import KNOWN
 
 WEIGHTS = Path(__file__).parent / "weights"
-WANTED = ["*.json", "*.safetensors"]
+WANTED = ("*.json", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ class Source:
         return config
 
 
-def find(name: str) -> Source:
+def find(name: str, wanted: Sequence[str] = WANTED) -> Source:
     """The checkpoint that a name stands for: a folder, a known short name or a hub id.
+
+    wanted: the files that are fetched from the hub.
 
     Only a hub id (or a short name that stands for one) may use the network.
     Raises UsageError for a name that means nothing, ModelError if it cannot be had.
@@ -97,7 +100,7 @@ def find(name: str) -> Source:
     short, _, revision = name.partition("@")
     if short in KNOWN:
         if KNOWN[short].hub_id:
-            return _from_hub(KNOWN[short].hub_id, revision)
+            return _from_hub(KNOWN[short].hub_id, revision, wanted)
         if revision:
             raise UsageError(
                 f"model {name!r} was asked for",
@@ -106,7 +109,7 @@ def find(name: str) -> Source:
             )
         return Source(WEIGHTS / short, "package")
     if short.count("/") == 1 and all(short.split("/")) and not name.startswith((".", "~")):
-        return _from_hub(short, revision)
+        return _from_hub(short, revision, wanted)
     raise UsageError(
         f"model {name!r} was asked for",
         "it is no folder, no known name and no hub id org/name",
@@ -125,20 +128,20 @@ def _folder(name: str) -> Path:
         ) from error
 
 
-def _from_hub(hub_id: str, revision: str) -> Source:
+def _from_hub(hub_id: str, revision: str, wanted: Sequence[str]) -> Source:
     from huggingface_hub import errors, snapshot_download
 
     # The HTTP library under huggingface_hub changes with its version; errors knows its base error.
     http_error: type[Exception] = vars(errors)["HTTPError"]
     asked = f"{hub_id}{'@' + revision if revision else ''} was asked for"
     try:
-        folder = snapshot_download(hub_id, revision=revision or None, allow_patterns=WANTED)
+        folder = snapshot_download(hub_id, revision=revision or None, allow_patterns=[*wanted])
     except errors.HFValidationError as error:
         raise UsageError(
             asked, "it is no valid hub id", "such as org/name or org/name@revision"
         ) from error
     except (http_error, OSError, ValueError) as error:
-        folder = _cached(hub_id, revision)
+        folder = _cached(hub_id, revision, wanted)
         if not folder:
             raise ModelError(
                 asked,
@@ -149,7 +152,7 @@ def _from_hub(hub_id: str, revision: str) -> Source:
     return Source(Path(folder), hub_id, Path(folder).name)
 
 
-def _cached(hub_id: str, revision: str) -> str:
+def _cached(hub_id: str, revision: str, wanted: Sequence[str]) -> str:
     """The folder in the hub's cache, "" if it is not there.
 
     snapshot_download does not look there itself when a whole commit is asked for offline.
@@ -159,7 +162,7 @@ def _cached(hub_id: str, revision: str) -> str:
 
     try:
         return snapshot_download(
-            hub_id, revision=revision or None, allow_patterns=WANTED, local_files_only=True
+            hub_id, revision=revision or None, allow_patterns=[*wanted], local_files_only=True
         )
     except LocalEntryNotFoundError:
         return ""

@@ -35,7 +35,7 @@ def reading(config: Any, given: Given) -> Quantiles:
             found = torch.where(given.positive, found.clamp_min(0), found)
         return found
 
-    return Quantiles(config.quantiles, split, restore, config.horizon_length)
+    return Quantiles(config.quantiles, split, restore, config.horizon_length, tokens=1)
 
 
 def uncrossed(quantiles: Tensor, median: int) -> Tensor:
