@@ -10,10 +10,10 @@ PACKAGE = Path(tsfm_probe.__file__).parent
 LAYERS = (
     ("errors",),
     ("address", "durable"),
-    ("data", "metrics", "table", "anatomy", "shard", "bootstrap"),
+    ("data", "metrics", "table", "anatomy", "shard", "bootstrap", "behaviour"),
     ("models", "surgery", "run_folder", "verdict"),
     ("scores",),
-    ("probes", "laws"),
+    ("probes", "laws", "attribution", "diagnosis"),
     ("report",),
     ("commands", "cli", "__main__"),
 )

@@ -69,4 +69,4 @@ def frozen_norm(norm: Any, stream: Tensor) -> Callable[[Tensor], Tensor]:
     """An RMS norm as the linear map that it is at `stream`: [batch, time, d] to the same."""
     mean_square = stream.to(torch.float32).pow(2).mean(-1, keepdim=True)
     scale = norm.weight * torch.rsqrt(mean_square + norm.variance_epsilon)
-    return lambda part: part * scale
+    return lambda part: (part * scale).to(part.dtype)

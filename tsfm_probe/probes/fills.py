@@ -28,11 +28,14 @@ class Fill(ABC):
 
 
 class Zero(Fill):
-    """A head's slice, or a part's write, becomes zero."""
+    """A head's slice, or a part's write, becomes zero, or its own value times `scale`."""
+
+    def __init__(self, scale: float = 0.0) -> None:
+        self.scale = scale
 
     def edits(self, at: Sequence[Address], batch: Batch) -> list[Edit]:
         """One edit for each address."""
-        return [Edit(one) for one in at]
+        return [Edit(one, scale=self.scale) for one in at]
 
 
 class _Recorded(Fill):

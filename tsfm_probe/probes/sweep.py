@@ -25,7 +25,7 @@ class Sweep:
 
     horizon: steps. seed, samples: see Model.forecast. batch_size: windows at once, 0 to choose;
     it is halved when memory runs out. joint: windows that begin at the same time are forecast
-    jointly.
+    jointly. scale: with the method "zero", what is ablated is multiplied with it.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Sweep:
         samples: int = 0,
         batch_size: int = 0,
         joint: bool = False,
+        scale: float = 0.0,
     ) -> None:
         self.model = model
         self.windows = windows
@@ -47,6 +48,7 @@ class Sweep:
         self.samples = samples or model.default_samples
         self.batch_size = batch_size or self._comfortable()
         self.joint = joint
+        self.scale = scale
         self._arrange()
 
     def _comfortable(self) -> int:
@@ -61,7 +63,7 @@ class Sweep:
 
     def _fill(self, contexts: Sequence[np.ndarray]) -> Fill:
         if self.method == "zero":
-            return Zero()
+            return Zero(self.scale)
         if self.method == "mean":
             return Mean(self.model.anatomy, self.batches, self._untouched)
         chosen = donors([one.series for one in self.windows], self.seed)

@@ -22,9 +22,9 @@ class Edit:
 
     at: a head (its slice of the input of the output projection is replaced) or a part
     (its write is replaced).
-    by: None writes its own value times `scale`, by default zero; a tensor that broadcasts to [row, time, d] (d is head_dim for a head)
-    is written each time the part runs; a tape holds one such tensor for each time that the part
-    runs within the `with` block, in order.
+    by: None writes its own value times `scale`, by default zero; a tensor that broadcasts to
+    [row, time, d] (d is head_dim for a head) is written each time the part runs; a tape holds one
+    such tensor for each time that the part runs within the `with` block, in order.
     """
 
     at: Address

@@ -23,7 +23,7 @@ class Record:
     slice of the input of the output projection.
     streams: by (stack, layer), the stream [row, time, d] that enters the layer; the number of
     layers stands for the stream that leaves the last one.
-    mixed: by address of an attention, all heads' input of the output projection [row, time, column].
+    mixed: by address of an attention, what enters its output projection: [row, time, column].
     output: the prediction before it is scaled back, [row, time, ...].
     """
 

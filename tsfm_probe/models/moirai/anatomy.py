@@ -47,4 +47,4 @@ def frozen_norm(norm: nn.RMSNorm, stream: Tensor) -> Callable[[Tensor], Tensor]:
     """An RMS norm as the linear map that it is at `stream`: [row, token, d] to the same."""
     mean_square = stream.to(torch.float32).pow(2).mean(-1, keepdim=True)
     scale = norm.weight * torch.rsqrt(mean_square + EPSILON)
-    return lambda part: part * scale
+    return lambda part: (part * scale).to(part.dtype)
