@@ -2,15 +2,18 @@
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.families import write_checkpoint
 from tests.files import days, long_frame
+from tests.opened import FLAGS
 from tests.said import Said
 from tsfm_probe.cli import main
 from tsfm_probe.models import load
@@ -81,3 +84,16 @@ def command(
     for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
         one.setLevel(level)
         one.handlers, one.propagate = handlers, propagate
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless browser; skips where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is on the PATH, CHROMIUM is not set")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()

@@ -119,7 +119,7 @@ def test_a_folder_with_something_else_is_refused(
     (tmp_path / "letter.txt").unlink()
     assert command(*words).code == 0
     other = command(*words, "--variant", "folded")
-    assert (other.code, "another run" in other.err) == (2, True)
+    assert (other.code, "variant is folded here and plain there" in other.err) == (2, True)
 
 
 def test_names_on_the_page_are_text(tiny: Callable[[str], Model], tmp_path: Path) -> None:

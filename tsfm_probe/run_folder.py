@@ -67,6 +67,48 @@ class RunRecord:
             raise UsageError(f"{path} was to be read", "it is not the record of a run", way_out)
         return cls(**found)
 
+    @classmethod
+    def of(cls, folder: Path, identity: Mapping[str, str]) -> "RunRecord | None":
+        """That of the run in a folder; None where there is no folder, or nothing in it.
+
+        UsageError if the folder holds a run of another identity (every difference is named), a
+        damaged run.json, or files without any run.json.
+        """
+        if (folder / "run.json").exists():
+            record = cls.read(folder / "run.json")
+            _check_same(folder, dict(record.identity), dict(identity))
+            return record
+        if folder.is_dir() and set(folder.iterdir()) - set(temporary_files(folder)):
+            raise UsageError(
+                f"the folder {folder} was chosen for the results",
+                "it holds files but no run.json, so it is not the folder of a run",
+                "choose an empty or new folder with --out",
+            )
+        return None
+
+    @classmethod
+    def begun(
+        cls, folder: Path, identity: Mapping[str, str], about: Mapping[str, str]
+    ) -> "RunRecord":
+        """That of a run that begins in a folder, or goes on there; the folder is made.
+
+        UsageError as from `of`; ProbeError if the folder cannot be made.
+        """
+        _make_folder(folder)
+        record, now = cls.of(folder, identity), _now()
+        for leftover in temporary_files(folder):
+            leftover.unlink(missing_ok=True)
+        if record is None:
+            return cls(dict(identity), dict(about), now, now)
+        continued = (*record.continued, now)
+        return replace(record, about=dict(about), continued=continued, status="running")
+
+    def noted(self, folder: Path, **changes: str | tuple[str, ...]) -> "RunRecord":
+        """The same with changes, after it was written to run.json."""
+        changed = replace(self, updated=_now(), **changes)
+        write_json(folder / "run.json", asdict(changed))
+        return changed
+
 
 class RunFolder:
     """One run's folder: `run.json`, `shards/`, and at the end `table.parquet` and the answer.
@@ -83,32 +125,12 @@ class RunFolder:
     def start(
         cls, path: Path, identity: Mapping[str, str], about: Mapping[str, str]
     ) -> "RunFolder":
-        """Make the folder of a new run, or go on with the run that is in it.
-
-        UsageError if the folder holds a run of another identity (every difference is named), a
-        damaged run.json, or files without any run.json; ProbeError if it cannot be written.
-        """
+        """Make the folder of a new run, or go on with the run that is in it (see RunRecord)."""
         shards = path / "shards"
-        _make_folder(path)
-        leftovers = temporary_files(path)
-        now = _now()
-        if (path / "run.json").exists():
-            record = RunRecord.read(path / "run.json")
-            _check_same(path, dict(record.identity), dict(identity))
-            continued = (*record.continued, now)
-            record = replace(record, about=dict(about), continued=continued, status="running")
-        elif set(path.iterdir()) - set(leftovers):
-            raise UsageError(
-                f"the folder {path} was chosen for the results",
-                "it holds files but no run.json, so it is not the folder of a run",
-                "choose an empty or new folder with --out",
-            )
-        else:
-            record = RunRecord(dict(identity), dict(about), now, now)
-        folder = cls(path, record)
+        folder = cls(path, RunRecord.begun(path, identity, about))
         folder._note()
         _make_folder(shards)
-        for leftover in leftovers + temporary_files(shards):
+        for leftover in temporary_files(shards):
             leftover.unlink(missing_ok=True)
         return folder
 
@@ -179,8 +201,7 @@ class RunFolder:
         return read_shard(self.shard(trial), trial, self._run)
 
     def _note(self, **changes: str | tuple[str, ...]) -> None:
-        self.record = replace(self.record, updated=_now(), **changes)
-        write_json(self.path / "run.json", asdict(self.record))
+        self.record = self.record.noted(self.path, **changes)
 
 
 def _is_text(value: object) -> bool:

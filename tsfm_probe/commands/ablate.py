@@ -77,8 +77,7 @@ def prepare(asked: Request, terminal: Terminal) -> tuple[Job, Dataset]:
     terminal.say(f"loading {asked.model}")
     model = load(asked.model, asked.device, asked.dtype)
     job = Job.of(model, data.series, asked.setting)
-    if left_out := (*data.skipped, *job.skipped):
-        terminal.say(f"left out: {counted(left_out)}")
+    say_left_out(job, data, terminal)
     return job, data
 
 
@@ -90,15 +89,21 @@ def started(
     more: what the numbers depend on besides model, data and setting.
     """
     same = identity(job, data) | dict(more or {})
-    place = asked.out or Path("runs") / short_name(job, data, same)
+    place = asked.out or Path("runs") / short_name(job.model, data, job.setting.by, same)
     facts = same | origin(job.model, data) | {"threshold_pp": f"{asked.threshold_pp:g}"}
     return RunFolder.start(place, same, facts), facts
 
 
-def note_left_out(job: Job, data: Dataset, folder: RunFolder) -> None:
+def say_left_out(job: Job, data: Dataset, terminal: Terminal) -> None:
+    """One line of log on what was not used, if there is any."""
+    if left_out := (*data.skipped, *job.skipped):
+        terminal.say(f"left out: {counted(left_out)}")
+
+
+def note_left_out(job: Job, data: Dataset, folder: Path) -> None:
     """Write skipped.csv: what was not used, and why."""
     left_out = pd.DataFrame((*data.skipped, *job.skipped), columns=pd.Index(["series", "reason"]))
-    write_atomically(folder.path / "skipped.csv", left_out.to_csv(index=False).encode())
+    write_atomically(folder / "skipped.csv", left_out.to_csv(index=False).encode())
 
 
 def dry_run(asked: Request, terminal: Terminal) -> None:
@@ -130,7 +135,7 @@ def execute(asked: Request, terminal: Terminal) -> None:
         terminal.say(f"damaged shards were found and made again: {', '.join(folder.damaged)}")
     verdicts = answer(table, threshold_pp=asked.threshold_pp, seed=asked.setting.seed)
     words = summary(table, verdicts, asked.threshold_pp)
-    note_left_out(job, data, folder)
+    note_left_out(job, data, folder.path)
     sections: tuple[Section, ...] = ()
     more: dict[str, Any] = {}
     if asked.predictors:

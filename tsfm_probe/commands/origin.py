@@ -51,11 +51,10 @@ def made_by(model: Model) -> dict[str, str]:
     }
 
 
-def short_name(job: Job, data: Dataset, identity: Mapping[str, str]) -> str:
-    """The name of a run's folder: the same for the same run."""
-    model = job.model.name.rstrip("/").rsplit("/", 1)[-1]
-    unique = short_hash(identity)
-    return "-".join(_readable(one) for one in (model, data.name, job.setting.by, unique))
+def short_name(model: Model, data: Dataset, what: str, identity: Mapping[str, str]) -> str:
+    """The name of a run's folder: the same for the same run. what: a word for what is done."""
+    last, unique = model.name.rstrip("/").rsplit("/", 1)[-1], short_hash(identity)
+    return "-".join(_readable(one) for one in (last, data.name, what, unique))
 
 
 def short_hash(identity: Mapping[str, str]) -> str:

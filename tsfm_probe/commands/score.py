@@ -1,8 +1,7 @@
 """`tsfm-probe score`: what the weights alone say of every head, as a table, a page and an order."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from tsfm_probe.commands.origin import made_by, short_hash, weights_of
+from tsfm_probe.commands.tables import keep
 from tsfm_probe.commands.terminal import Terminal
-from tsfm_probe.durable import write_atomically, write_json
-from tsfm_probe.errors import ProbeError, UsageError
+from tsfm_probe.durable import write_atomically
+from tsfm_probe.errors import UsageError
 from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
 from tsfm_probe.report.score_page import write as write_page
@@ -78,18 +78,17 @@ def execute(asked: Request, terminal: Terminal) -> None:
     model = load(asked.model, asked.device, "float32")
     same = _identity(model, asked)
     folder = asked.out or Path("runs") / f"{Path(asked.model).name}-scores-{short_hash(same)}"
-    about, started = same | made_by(model), _now()
-    _refuse_others(folder, same)
+    about = same | made_by(model)
+    RunRecord.of(folder, same)
     terminal.say(f"scoring {len(model.anatomy.heads)} heads")
     table = scored(model, asked.methods, asked.variant, asked.lags)
     single, lines = matrices(model), spectrum(model, asked.variant, asked.lags[0])
     order, words = _order(table), _summary(table)
     terminal.say("drawing the page")
-    _make(folder)
+    record = RunRecord.begun(folder, same, about).noted(folder)
     page = write_page(folder, about, table, lines, single, order, words)
     _keep(folder, {"scores": table, "matrices": single, "spectra": lines}, order)
-    record = RunRecord(same, about, started, _now(), status="done")
-    write_json(folder / "run.json", asdict(record))
+    record.noted(folder, status="done")
     _tell(terminal, about, table, single, order, words, folder, page)
 
 
@@ -104,26 +103,6 @@ def _identity(model: Model, asked: Request) -> dict[str, str]:
         **(lags if asked.variant == "rotary" else {}),
         **weights_of(model),
     }
-
-
-def _refuse_others(folder: Path, same: dict[str, str]) -> None:
-    """UsageError if the folder holds anything but the same scores."""
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / "run.json").exists():
-            words = "it holds files but no run.json, so it is not the folder of a run"
-            raise UsageError(f"the folder {folder} was chosen", words, "choose another --out")
-        if dict(RunRecord.read(folder / "run.json").identity) != same:
-            words = "it holds another run"
-            raise UsageError(f"the folder {folder} was chosen", words, "choose another --out")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ProbeError(
-            f"the folder {folder} was to be made", error.strerror or "", "choose another --out"
-        ) from error
 
 
 def _order(table: pd.DataFrame) -> list[str]:
@@ -148,7 +127,7 @@ def _summary(table: pd.DataFrame) -> list[str]:
 def _keep(folder: Path, tables: dict[str, pd.DataFrame], order: Sequence[str]) -> None:
     for name, table in tables.items():
         write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
-    write_atomically(folder / "scores.csv", tables["scores"].to_csv(index=False).encode())
+    keep(folder, {"scores": tables["scores"]})
     write_atomically(folder / "order.txt", "".join(f"{one}\n" for one in order).encode())
 
 
@@ -199,7 +178,3 @@ def _print_table(
         for one in shown
     ]
     terminal.grid(f"Scores from weights alone, {variant}{some}", ["head", *columns], rows)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -167,7 +167,7 @@ def _finish(terminal: Terminal, job: Job, data: Dataset, folder: RunFolder, resu
     """Write everything, and tell where it is."""
     if folder.damaged:
         terminal.say(f"damaged shards were found and made again: {', '.join(folder.damaged)}")
-    note_left_out(job, data, folder)
+    note_left_out(job, data, folder.path)
     terminal.say("drawing the page")
     page = write_page(
         folder.path,

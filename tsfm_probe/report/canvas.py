@@ -83,8 +83,12 @@ def axis_title(text: str) -> dict[str, Any]:
 
 def colour_scale() -> list[list[Any]]:
     """The diverging colours in plotly's form."""
-    last = len(palette.DIVERGING) - 1
-    return [[place / last, colour] for place, colour in enumerate(palette.DIVERGING)]
+    return shades(palette.DIVERGING)
+
+
+def shades(colours: Sequence[str]) -> list[list[Any]]:
+    """Colours from the lowest to the highest value in plotly's form."""
+    return [[place / (len(colours) - 1), colour] for place, colour in enumerate(colours)]
 
 
 def whiskers(effects: Sequence[Effect], axis: Ranking) -> dict[str, Any]:

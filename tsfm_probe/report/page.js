@@ -28,35 +28,37 @@
   }
 
   const table = document.getElementById("table");
-  const body = table.tBodies[0];
-  const heads = [...table.tHead.rows[1].cells];
-  const compare = (one, other) => {
-    if (one === other) return 0;
-    if (one === "" || other === "") return NaN;
-    const [left, right] = [Number(one), Number(other)];
-    if (!Number.isNaN(left) && !Number.isNaN(right)) return left - right;
-    return one.localeCompare(other, "en", { numeric: true });
-  };
-  const sort = (column) => {
-    const rising = heads[column].getAttribute("aria-sort") !== "ascending";
-    const order = (row) => row.cells[column].dataset.order;
-    const rows = [...body.rows].sort((one, other) => {
-      const difference = compare(order(one), order(other));
-      if (Number.isNaN(difference)) return order(one) === "" ? 1 : -1;
-      return rising ? difference : -difference;
+  if (table) {
+    const body = table.tBodies[0];
+    const heads = [...table.tHead.rows[1].cells];
+    const compare = (one, other) => {
+      if (one === other) return 0;
+      if (one === "" || other === "") return NaN;
+      const [left, right] = [Number(one), Number(other)];
+      if (!Number.isNaN(left) && !Number.isNaN(right)) return left - right;
+      return one.localeCompare(other, "en", { numeric: true });
+    };
+    const sort = (column) => {
+      const rising = heads[column].getAttribute("aria-sort") !== "ascending";
+      const order = (row) => row.cells[column].dataset.order;
+      const rows = [...body.rows].sort((one, other) => {
+        const difference = compare(order(one), order(other));
+        if (Number.isNaN(difference)) return order(one) === "" ? 1 : -1;
+        return rising ? difference : -difference;
+      });
+      for (const head of heads) head.setAttribute("aria-sort", "none");
+      heads[column].setAttribute("aria-sort", rising ? "ascending" : "descending");
+      body.append(...rows);
+    };
+    heads.forEach((head, column) => {
+      head.querySelector("button").addEventListener("click", () => sort(column));
     });
-    for (const head of heads) head.setAttribute("aria-sort", "none");
-    heads[column].setAttribute("aria-sort", rising ? "ascending" : "descending");
-    body.append(...rows);
-  };
-  heads.forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => sort(column));
-  });
 
-  document.getElementById("filter").addEventListener("input", (event) => {
-    const wanted = event.target.value.trim().toLowerCase();
-    for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-  });
+    document.getElementById("filter").addEventListener("input", (event) => {
+      const wanted = event.target.value.trim().toLowerCase();
+      for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    });
+  }
 
   // Paper is narrower than most windows, and a drawing does not shrink by itself.
   const fit = (printed) => {

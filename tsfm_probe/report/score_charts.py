@@ -23,7 +23,7 @@ def heat_map(grid: Grid, scores: Scores) -> go.Figure:
         y=grid.rows,
         zmin=scores.lowest,
         zmax=scores.highest,
-        colorscale=_scale(scores),
+        colorscale=canvas.shades(colours(scores)),
         showscale=False,
         xgap=1,
         ygap=1,
@@ -51,9 +51,14 @@ def scale(scores: Scores) -> go.Figure:
     """The colours of a score along its values."""
     steps = np.linspace(scores.lowest, scores.highest, 101).tolist()
     trace = go.Heatmap(
-        z=[steps], x=steps, y=[0], colorscale=_scale(scores), showscale=False, hoverinfo="skip",
+        z=[steps],
+        x=steps,
+        y=[0],
+        colorscale=canvas.shades(colours(scores)),
+        showscale=False,
+        hoverinfo="skip",
         zsmooth="best",
-    )  # fmt: skip
+    )
     figure = canvas.empty([trace], 96, top=8)
     figure.update_xaxes(title=canvas.axis_title(scores.name), showgrid=False, nticks=8)
     figure.update_yaxes(visible=False)
@@ -92,8 +97,3 @@ def _line(one: Spectrum, x: np.ndarray, y: np.ndarray, colour: str) -> go.Scatte
         hovertemplate=f"{canvas.shown(one.address)}<br>%{{x}}: %{{y:.4g}}<extra></extra>",
     )
     return line
-
-
-def _scale(scores: Scores) -> list[list[object]]:
-    given = colours(scores)
-    return [[place / (len(given) - 1), colour] for place, colour in enumerate(given)]
