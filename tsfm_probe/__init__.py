@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsfm_probe.address import Address
+    from tsfm_probe.attribution.probe import attribute
     from tsfm_probe.data.dataset import Dataset
     from tsfm_probe.data.read import read
     from tsfm_probe.data.series import Forecast, Series, Window
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tsfm_probe.laws import check
     from tsfm_probe.models import load
     from tsfm_probe.probes.ablation import ablate
+    from tsfm_probe.surgery.attention import attention
     from tsfm_probe.surgery.edit import Edit, edited
     from tsfm_probe.surgery.record import recorded
     from tsfm_probe.table import Table
@@ -34,6 +36,8 @@ __all__ = [
     "Window",
     "ablate",
     "answer",
+    "attention",
+    "attribute",
     "check",
     "edited",
     "generated",
@@ -53,6 +57,8 @@ _PLACES = {
     "Window": "data.series",
     "ablate": "probes.ablation",
     "answer": "verdict",
+    "attention": "surgery.attention",
+    "attribute": "attribution.probe",
     "check": "laws",
     "edited": "surgery.edit",
     "generated": "data.synthetic",

@@ -78,15 +78,15 @@ class Run:
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimizer = optimizer(self.net)
         self.pool: list[np.ndarray] = []
-        self.step, self.before, self.begun = 0, 0.0, time.monotonic()
+        self.step, self.before, self.begun = 0, 0.0, time.process_time()
         self.rows: list[tuple[str, ...]] = []
         if (recipe.out / "last.pt").exists():
             self.restore()
 
     @property
     def seconds(self) -> float:
-        """Seconds trained so far, earlier starts included."""
-        return self.before + time.monotonic() - self.begun
+        """Seconds of computing so far, earlier starts included: waiting does not count."""
+        return self.before + time.process_time() - self.begun
 
     @property
     def progress(self) -> float:
@@ -191,7 +191,7 @@ def asked() -> Recipe:
     parser.add_argument("--pool", type=Path, help="folder of the corpus, by default OUT/../pool")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20_000, help="the most steps")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="the most seconds")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="the most, of computing")
     parser.add_argument("--rate", type=float, default=0.0, help="peak rate, the family's if 0")
     parser.add_argument("--shards", type=int, default=60, help="of 2,048 series each")
     parser.add_argument("--device", default="cpu")
