@@ -8,6 +8,7 @@ import typer
 from tsfm_probe.cli.ablate import ablate
 from tsfm_probe.cli.about import check, models, version
 from tsfm_probe.cli.attribute import attribute
+from tsfm_probe.cli.diagnose import diagnose
 from tsfm_probe.cli.extract import extract
 from tsfm_probe.cli.score import score
 from tsfm_probe.errors import PartlyDone, ProbeError, UsageError
@@ -20,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ablate, score, attribute, extract, models, check, version):
+for command in (ablate, score, attribute, diagnose, extract, models, check, version):
     app.command()(command)
 
 # A mistake in a command line: a class of click, of which newer versions of typer bring their own.
