@@ -85,7 +85,7 @@ def _chart(name: str, rows: pd.DataFrame, crystallised: str) -> go.Figure:
     label_layers(figure, list(rows["layer"]))
     figure.update_yaxes(nticks=6, tickformat="~g")
     if wide(values):
-        figure.update_yaxes(type="log")
+        figure.update_yaxes(type="log", dtick="D2")
     else:
         figure.update_yaxes(rangemode="tozero")
     if name == ERROR:
