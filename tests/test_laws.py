@@ -121,11 +121,13 @@ def test_law_6_kills_a_write_read_at_the_wrong_place(family: str, tiny: Tiny) ->
 def test_law_7_kills_shares_from_strided_columns(
     family: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def strided(self: Component, mixed: torch.Tensor, head: int) -> torch.Tensor:
+    def strided(self: Component, mixed: torch.Tensor) -> torch.Tensor:
         assert self.mix is not None
-        return mixed[..., self.columns(head)] @ self.mix.weight[:, head :: self.heads].T
+        weights = (self.mix.weight[:, head :: self.heads] for head in range(self.heads))
+        heads = (mixed[..., self.columns(head)] for head in range(self.heads))
+        return torch.stack([one @ weight.T for one, weight in zip(heads, weights, strict=True)])
 
-    monkeypatch.setattr(Component, "share", strided)
+    monkeypatch.setattr(Component, "shares", strided)
     assert not deviation(sums.shares_sum_to_the_write, tiny(family)).holds
 
 
