@@ -20,7 +20,7 @@ from tsfm_probe.surgery.plan import Trial
 
 PARROTING, BIAS = "parroting", "seasonality bias"
 INDICES = (PARROTING, BIAS)
-COPIED = ("motif",)
+COPIED = ("motif", "patches")
 """Sets on which a head's part in parroting is judged."""
 FREE = ("autoregressive", "walk", "flow")
 """Sets without a period, on which a head's part in the seasonality bias is judged."""

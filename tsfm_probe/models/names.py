@@ -25,6 +25,7 @@ _LIST = (
     Known("nano-chronos-t5", "chronos-t5", "", "6+6", 4, 2.102),
     Known("nano-timesfm-2.5", "timesfm-2.5", "", "6", 4, 1.204),
     Known("nano-toto-1", "toto-1", "", "6", 4, 1.127),
+    Known("nano-moirai-1.1", "moirai-1.1", "", "6", 4, 4.775),
     Known("chronos-t5-tiny", "chronos-t5", "amazon/chronos-t5-tiny", "4+4", 4, 8.39),
     Known("chronos-t5-mini", "chronos-t5", "amazon/chronos-t5-mini", "4+4", 8, 20.46),
     Known("chronos-t5-small", "chronos-t5", "amazon/chronos-t5-small", "6+6", 8, 46.15),
