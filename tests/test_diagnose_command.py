@@ -126,11 +126,14 @@ def test_it_ends_with_tables_a_page_and_an_answer(
 def test_the_command_makes_what_the_function_makes(
     command: Command, bolt: Path, tmp_path: Path
 ) -> None:
-    words = ("diagnose", bolt, *FEW, "--quiet", "--out", tmp_path)
+    words = ("diagnose", bolt, *FEW, "--season", 4, "--quiet", "--out", tmp_path)
     assert command(*words, "--what", "order,flags,causal").code == 0
     model = load(str(bolt), "cpu")
     what = ("causal", "flags", "order")
-    made = diagnose(model, what=what, horizon=8, count=2, context=80, windows=1, scales=(0,))
+    few = {"horizon": 8, "count": 2, "context": 80, "windows": 1, "scales": (0,)}
+    made = diagnose(model, what=what, season=4, **few)
+    plain = diagnose(model, what=("causal",), **few)["causal"]["change"]
+    assert not made["causal"]["change"].equals(plain)
     assert list(made) == ["causal", "flags", "validation", "order"]
     for name, table in made.items():
         there = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=name != "validation")
@@ -182,6 +185,7 @@ def test_a_folder_that_is_no_run_is_refused(command: Command, bolt: Path, tmp_pa
         (("--what", ","), "allowed is all, or behaviour"),
         (("--count", 1), "2 contexts or more"),
         (("--scale", "half"), "numbers such as 0,0.5"),
+        (("--season", "1"), "2 steps or more, or 0"),
         (("--scale", "0,1"), "0 or more, but not 1"),
         (("--scale", "nan"), "0 or more, but not 1"),
         (("--context", 9999), "values at most"),

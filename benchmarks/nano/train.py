@@ -191,7 +191,7 @@ def asked() -> Recipe:
     parser.add_argument("--pool", type=Path, help="folder of the corpus, by default OUT/../pool")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20_000, help="the most steps")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="the most, of computing")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="most, of computing")
     parser.add_argument("--rate", type=float, default=0.0, help="peak rate, the family's if 0")
     parser.add_argument("--shards", type=int, default=60, help="of 2,048 series each")
     parser.add_argument("--device", default="cpu")

@@ -46,6 +46,10 @@ def diagnose(
         str,
         typer.Option(help="What repair multiplies heads with, separated by commas; 0 cuts them."),
     ] = "0,0.5",
+    season: Annotated[
+        int,
+        typer.Option(help="Measure the seasonality bias at this period; 0: that of each context."),
+    ] = 0,
     windows: Windows = 4,
     limit: Limit = 0,
     seed: Annotated[int, typer.Option(help="Of generated contexts, samples, intervals.")] = 0,
@@ -77,7 +81,7 @@ def diagnose(
     setting = Setting("head", "", "zero", horizon, windows, context, samples, seed, limit)
     columns = Columns(item_column, time_column, target_column, freq)
     asked = Request.parsed(
-        model, device, what, count, context, scale, setting, data or [], columns, out
+        model, device, what, count, context, scale, season, setting, data or [], columns, out
     )
     terminal = Terminal(quiet, as_json)
     terminal.set_up()

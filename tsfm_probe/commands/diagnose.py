@@ -64,6 +64,7 @@ class Request:
         count: int,
         context: int,
         scale: str,
+        season: int,
         setting: Setting,
         paths: list[Path],
         columns: Columns,
@@ -77,7 +78,7 @@ class Request:
         if not words:
             raise UsageError(f"--what {what!r}", allowed=f"allowed is all, or {', '.join(WHAT)}")
         names = WHAT if words == ["all"] else tuple(dict.fromkeys(words))
-        wanted = Wanted(names, count, context, _numbers(scale))
+        wanted = Wanted(names, count, context, _numbers(scale), season)
         return cls(model, device, wanted, setting, paths, columns, out)
 
 
@@ -133,6 +134,7 @@ def _identity(study: Study, data: Dataset) -> dict[str, str]:
         "what": ", ".join(asked.stages),
         "count": str(asked.count),
         "generated_context": str(study.size.context),
+        "season": str(asked.season or "that of each context"),
         "scales": ", ".join(f"{one:g}" for one in asked.scales),
     }
 

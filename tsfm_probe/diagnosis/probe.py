@@ -55,13 +55,16 @@ class Request:
 
     what: of WHAT. count: contexts of each set; of prompts, PROMPTS at most. context: values that a
     model sees of them, 0 for CONTEXT, or as many as it can read if fewer. scales: what heads are
-    multiplied with in repair. Raises UsageError for anything else.
+    multiplied with in repair. season: steps of the season at which the bias is measured, 0 for that
+    of each context; a season that a model sees in everything is not that of the context. Raises
+    UsageError for anything else.
     """
 
     what: tuple[str, ...] = WHAT
     count: int = COUNT
     context: int = 0
     scales: tuple[float, ...] = SCALES
+    season: int = 0
 
     def __post_init__(self) -> None:
         if not self.what:
@@ -71,6 +74,9 @@ class Request:
                 raise UsageError(f"{one!r} was asked for", allowed=nearest(one, WHAT))
         if self.count < 2:
             raise UsageError(f"count {self.count} was asked for", allowed="2 contexts or more")
+        if self.season < 0 or self.season == 1:
+            allowed = "2 steps or more, or 0 for that of each context"
+            raise UsageError(f"season {self.season} was asked for", allowed=allowed)
         for scale in self.scales:
             if not (isfinite(scale) and 0 <= scale != 1):
                 raise UsageError(f"scale {scale:g} was asked for", allowed="0 or more, but not 1")
@@ -128,7 +134,11 @@ class Study:
     def inputs(self, sets: Iterable[str] = tuple(SETS), apart: int = 0) -> Inputs:
         """The built-in contexts; apart: 1 for others of the same kind."""
         seed = self.job.setting.seed + apart
-        return Inputs.built_in(self.size, self.asked.count, sets, seed)
+        return self.judged(Inputs.built_in(self.size, self.asked.count, sets, seed))
+
+    def judged(self, inputs: Inputs) -> Inputs:
+        """The same with the season that was asked for, if one was."""
+        return inputs.at_season(self.asked.season) if self.asked.season else inputs
 
 
 def diagnose(
@@ -140,6 +150,7 @@ def diagnose(
     count: int = COUNT,
     context: int = 0,
     scales: Iterable[float] = SCALES,
+    season: int = 0,
     samples: int = 0,
     seed: int = 0,
     windows: int = 4,
@@ -148,12 +159,12 @@ def diagnose(
     """Diagnose a model; the tables by name (see `stage`).
 
     series: on which accuracy is measured, and which are a further set of behaviour; generated ones
-    if None. what, count, context, scales: see Request. Others: see Setting.
+    if None. what, count, context, scales, season: see Request. Others: see Setting.
     """
     chosen = series.series if isinstance(series, Dataset) else series
     setting = Setting("head", "", "zero", horizon, windows, context, samples, seed, limit)
     job = Job.of(model, generated(4, 600, seed) if chosen is None else chosen, setting)
-    asked = Request(tuple(what), count, context, tuple(scales))
+    asked = Request(tuple(what), count, context, tuple(scales), season)
     study = Study(job, asked, chosen is not None)
     found: dict[str, pd.DataFrame] = {}
     for one in asked.stages:
@@ -195,7 +206,9 @@ def _behaviour(study: Study, progress: Progress | None) -> Frames:
     model, seed, samples = study.job.model, study.job.setting.seed, study.job.setting.samples
     twin, outcome = _twin(model)
     parts: dict[str, list[pd.DataFrame]] = {}
-    given = [study.inputs(), *([Inputs.own(study.job.windows, seed)] if study.own else [])]
+    given = [study.inputs()]
+    if study.own:
+        given.append(study.judged(Inputs.own(study.job.windows, seed)))
     for inputs in given:
         made = forecasts(model, inputs, twin, seed=seed, samples=samples, progress=progress)
         for name, one in {
