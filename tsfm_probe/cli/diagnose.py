@@ -68,7 +68,7 @@ def diagnose(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell whether MODEL parrots or sees seasons where none are, and which heads do it.
+    """Tell whether MODEL parrots or sees seasons, and by which heads.
 
     It ends with tables, a page and an answer: how it behaves beside known forecasters, what each
     head does to that, whether weights alone tell them, and what repair costs.

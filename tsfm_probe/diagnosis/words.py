@@ -52,15 +52,19 @@ def sentences(frames: Frames, data: str) -> list[str]:
 
 
 def _parrots(indices: pd.DataFrame, against: pd.DataFrame, name: str) -> str:
-    """Whether the model is sure to be nearer to the parrot than forecasters that do not copy."""
+    """Whether the model is sure to be nearer to the parrot than forecasters that do not copy.
+
+    Seasonal naive copies, too, where what is repeated has a period.
+    """
     rows = _by_who(indices, name, PARROTING)
     own, others = rows[MODEL], {who: rows[who] for who in (TWIN, NAIVE) if who in rows}
     beside = " and ".join(f"{_interval(one)} for its {who}" for who, one in others.items())
     beside = beside.replace(f"its {NAIVE}", NAIVE)
-    beyond = [_beyond(against, who, name, PARROTING) for who in others]
+    idle = [who for who in others if who != NAIVE or name == COPIED[0]]
+    beyond = [_beyond(against, who, name, PARROTING) for who in idle]
     if min(own["low"], *(one["low"] for one in beyond)) > 0:
         verdict = "It parrots"
-    elif own["high"] <= 0 or min(one["value"] for one in beyond) <= 0:
+    elif own["high"] <= 0 or min((one["value"] for one in beyond), default=1.0) <= 0:
         verdict = "It does not parrot"
     else:
         verdict = "From so many contexts it cannot be told whether it parrots"
