@@ -62,7 +62,7 @@ def _parrots(indices: pd.DataFrame, against: pd.DataFrame, name: str) -> str:
     beside = beside.replace(f"its {NAIVE}", NAIVE)
     idle = [who for who in others if who != NAIVE or name == COPIED[0]]
     beyond = [_beyond(against, who, name, PARROTING) for who in idle]
-    if min(own["low"], *(one["low"] for one in beyond)) > 0:
+    if min([own["low"], *(one["low"] for one in beyond)]) > 0:
         verdict = "It parrots"
     elif own["high"] <= 0 or min((one["value"] for one in beyond), default=1.0) <= 0:
         verdict = "It does not parrot"
