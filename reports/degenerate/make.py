@@ -48,8 +48,8 @@ held against what that does; made by
 ```
 
 `run.json` in each folder says with what; the tables are CSV files. Repair is for nano-chronos-bolt
-alone. These are small networks, trained on generated series: this shows the tool, and says nothing of
-published models.
+alone. These are small networks, trained on generated series: this shows the tool, and says nothing
+of published models.
 """
 
 
