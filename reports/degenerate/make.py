@@ -3,7 +3,8 @@
     python reports/degenerate/make.py [--snapshots FOLDER] [options of `tsfm-probe diagnose`]
 
 Every model that ships is diagnosed; each run has a folder here with run.json, its tables as CSV and
-figures, and README.md says what came out. A second call goes on where the first one stopped.
+figures, and README.md says what came out, after reading.md, which is written by hand. A second
+call goes on where the first one stopped.
 FOLDER holds one checkpoint per snapshot of the training of nano-chronos-t5, in folders whose names
 end in the training step; see benchmarks/nano/README.md.
 """
@@ -60,7 +61,7 @@ def main() -> None:
     given, options = parser.parse_known_args()
     shown = ["--snapshots", "SNAPSHOTS"] if given.snapshots else []
     command = shlex.join(["python", "reports/degenerate/make.py", *shown, *options])
-    parts = [HEAD.format(command=command)]
+    parts = [HEAD.format(command=command), (HERE / "reading.md").read_text(encoding="utf-8")]
     for name in (one.name for one in KNOWN.values() if not one.hub_id):
         parts += [f"## {name}\n", told(name, options)]
     if given.snapshots:
@@ -128,6 +129,9 @@ def drawn(table: pd.DataFrame) -> None:
                 rows["step"], rows["low"], rows["high"], alpha=0.15, color=line.get_color()
             )
     axes.set_xscale("log")
+    steps = sorted(set(table["step"]))
+    axes.set_xticks(steps, [f"{one:,}" for one in steps], rotation=45, fontsize=8)
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("Training step")
     axes.set_ylim(-0.6, 1.05)
     axes.axhline(0, color="grey", linewidth=0.8)
