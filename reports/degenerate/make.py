@@ -28,21 +28,16 @@ from tsfm_probe.models.names import KNOWN
 
 HERE = Path(os.path.relpath(Path(__file__).parent))  # run.json is to name no machine's folders
 LARGE = ("report.html", "examples.csv", "heads.csv", "steps.csv", "seasons.csv")
-LESS = {
-    "nano-timesfm-2.5": "behaviour,heads,causal,flags,order",
-    "nano-chronos-t5": "behaviour,heads",
-    "nano-toto-1": "behaviour,heads",
-    "nano-moirai-1.1": "behaviour,heads",
-}
-"""What is made of models of which everything would take more than minutes."""
+REPAIRED = "nano-chronos-bolt"
+LESS = "behaviour,heads,causal,flags,order"
+"""What is made of the others, of which repair would take more than minutes."""
 PROMPTS = 8
 """Contexts of each set and prompts of each kind, for a snapshot."""
 FIGURES = ("behaviour", "matrix", "validation", "repair", "order")
 HEAD = """# What the nano models copy, and what seasons they see
 
-The networks that ship, each beside its random twin and known forecasters, and what their heads
-attend to; of those that draw no samples every head is ablated, and the flags from weights alone are
-held against what that does; made by
+The networks that ship, each beside its random twin and known forecasters; every head ablated, what
+it attends to, and the flags from weights alone held against what ablation does; made by
 
 ```
 {command}
@@ -72,7 +67,7 @@ def main() -> None:
 def told(model: str, options: list[str]) -> str:
     """Diagnose a model, and say what came out."""
     out = HERE / model
-    words = ["diagnose", model, *options, "--what", LESS.get(model, "all")]
+    words = ["diagnose", model, *options, "--what", "all" if model == REPAIRED else LESS]
     words += ["--out", str(out), "--json"]
     ran = subprocess.run(
         [sys.executable, "-m", "tsfm_probe", *words], check=True, stdout=subprocess.PIPE
