@@ -119,7 +119,9 @@ def test_parquet_holds_the_same_numbers(
     table = pd.read_parquet(tmp_path / "parquet" / "activations-00000.parquet")
     found = load_file(tmp_path / "safetensors" / "activations-00000.safetensors")
     for name, value in found.items():
-        rows = table[table["name"] == name].sort_values(["row", "token"])
+        rows = table[table["name"] == name]
+        places = list(zip(rows["row"], rows["token"], strict=True))
+        assert places == list(np.ndindex(*value.shape[:2]))
         assert np.array_equal(np.stack(rows["values"].to_numpy()), value.flatten(0, 1).numpy())
 
 

@@ -33,7 +33,7 @@ LESS = "behaviour,heads,causal,flags,order"
 """What is made of the others, of which repair would take more than minutes."""
 PROMPTS = 8
 """Contexts of each set and prompts of each kind, for a snapshot."""
-FIGURES = ("behaviour", "matrix", "validation", "repair", "order")
+FIGURES = ("validation", "repair", "order")
 HEAD = """# What the nano models copy, and what seasons they see
 
 The networks that ship, each beside its random twin and known forecasters; every head ablated, what
@@ -75,7 +75,7 @@ def told(model: str, options: list[str]) -> str:
     for name in LARGE:  # made again by the same command
         (out / name).unlink(missing_ok=True)
     pictures = sorted(out.glob("figures/*.png"))
-    kept = [one for one in pictures if one.stem.split("-")[0] in FIGURES] or pictures[:2]
+    kept = [one for one in pictures if one.stem in FIGURES]
     for other in out.glob("figures/*"):
         if other not in kept:
             other.unlink()
