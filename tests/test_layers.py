@@ -13,7 +13,7 @@ LAYERS = (
     ("data", "metrics", "table", "anatomy", "shard", "bootstrap", "behaviour"),
     ("models", "surgery", "run_folder", "verdict"),
     ("scores",),
-    ("probes", "laws", "attribution", "diagnosis"),
+    ("probes", "laws", "attribution", "diagnosis", "prune", "evaluate"),
     ("report",),
     ("commands", "cli", "__main__"),
 )

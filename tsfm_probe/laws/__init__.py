@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tsfm_probe.laws import edits, forecasts, gradients, sums
+from tsfm_probe.laws import cuts, edits, forecasts, gradients, sums
 from tsfm_probe.laws.subject import Finding, Subject
 from tsfm_probe.models.base import Model
 
@@ -18,6 +18,7 @@ LAWS: tuple[Callable[[Subject], Finding], ...] = (
     sums.shares_sum_to_the_write,
     sums.effects_sum_to_the_prediction,
     sums.weights_belong_to_their_head,
+    cuts.cut_equals_ablated,
     forecasts.same_seed_same_forecast,
     forecasts.saving_keeps_the_forecast,
     forecasts.equals_upstream,

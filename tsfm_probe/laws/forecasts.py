@@ -10,7 +10,7 @@ import numpy as np
 
 from tsfm_probe.laws.subject import EXACT, ROUNDING, Finding, Subject, relative
 from tsfm_probe.models import family_of
-from tsfm_probe.models.base import members
+from tsfm_probe.models.groups import members
 from tsfm_probe.models.source import Source
 
 

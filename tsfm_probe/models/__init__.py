@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tsfm_probe.errors import ModelError, UsageError, nearest
+from tsfm_probe.models.cut.kept import Kept
 from tsfm_probe.models.source import Source, find
 from tsfm_probe.models.twin import PREFIX, Twin, twin
 
@@ -57,6 +58,7 @@ def load(name: str, device: str = "auto", dtype: str = "auto") -> "Model":
     source = twin(name) if name.startswith(PREFIX) else find(name)
     module, _, adapter = FAMILIES[family_of(source)].partition(":")
     model = getattr(import_module(module), adapter).load(name, source, device, dtype)
+    model.kept = Kept.of(source.config())
     if isinstance(source, Twin):
         model.source = source.holding(model.net.state_dict())
     elif model.notice:
@@ -72,6 +74,8 @@ def family_of(source: Source) -> str:
     if isinstance(source, Twin) and source.family:
         return source.family
     config = source.config()
+    if (kept := Kept.of(config)).family in FAMILIES:
+        return kept.family
     pipeline = config.get("chronos_pipeline_class")
     architectures = _listed(config.get("architectures"))
     chronos = config.get("chronos_config")

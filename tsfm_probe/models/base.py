@@ -13,6 +13,8 @@ from torch import Tensor
 from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import UsageError
+from tsfm_probe.models.cut.body import Body
+from tsfm_probe.models.cut.kept import Kept, tell
 from tsfm_probe.models.passes import Pass
 from tsfm_probe.models.reading import Reading
 from tsfm_probe.models.source import Source
@@ -49,6 +51,10 @@ class Model(ABC):
     """Whether a forecast depends on `seed` and `samples`."""
     linear_readout: ClassVar[bool]
     """Whether the readout is linear without a bias, so that effects sum to the prediction."""
+    body: ClassVar[Body | None] = None
+    """How its networks are made smaller, where that is told."""
+    kept: Kept = Kept()
+    """What is left of the network that its config describes."""
     notice: ClassVar[str] = ""
     """What is said when a checkpoint of the family is loaded: a licence that forbids something."""
 
@@ -152,6 +158,13 @@ class Model(ABC):
         one pass can reach several horizons, it reaches at least this one.
         """
 
+    def taught(self, contexts: Sequence[np.ndarray], path: np.ndarray) -> Tensor:
+        """The predictions that follow when a path [series, step] is read, with gradients.
+
+        Those of one pass, if the family does not say that it reads the path as it goes.
+        """
+        return self.predict(contexts, path.shape[1])
+
     @abstractmethod
     def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Reading:
         """How the prediction of `predict` is read; rows are the series."""
@@ -208,6 +221,7 @@ class Model(ABC):
     def save(self, folder: Path) -> None:
         """Write the network in the published format: config.json and model.safetensors."""
         self.net.save_pretrained(folder)
+        tell(folder / "config.json", self.kept)
 
 
 def _refuse(contexts: Sequence[np.ndarray], horizon: int, seed: int, samples: int) -> None:
@@ -233,11 +247,3 @@ def left_padded(contexts: Sequence[np.ndarray], length: int) -> Tensor:
     for row, one in zip(batch, kept, strict=True):
         row[len(row) - len(one) :] = one
     return torch.from_numpy(batch)
-
-
-def members(groups: Sequence[int] | None, count: int) -> list[list[int]]:
-    """The places of the series of each group, in order of first appearance; None: each alone."""
-    found: dict[int, list[int]] = {}
-    for place, group in enumerate(range(count) if groups is None else groups):
-        found.setdefault(group, []).append(place)
-    return list(found.values())

@@ -6,6 +6,9 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from tsfm_probe.models.cut.body import Silent
+from tsfm_probe.models.cut.t5 import own_positions
+
 
 class CachedDecoder:
     """Next-token logits over upstream's decoder modules, with cached keys and values.
@@ -30,12 +33,15 @@ class CachedDecoder:
         self.hidden_bias = (~mask.bool())[:, None, None].to(hidden.dtype) * lowest
         self.cross = [self._cross_states(block, hidden) for block in self.decoder.block]
         rows = hidden.shape[0] * samples
-        shape = (rows, first.n_heads, steps, first.key_value_proj_dim)
-        self.own = [(hidden.new_empty(shape), hidden.new_empty(shape)) for _ in self.decoder.block]
+        inner = [block.layer[0].SelfAttention for block in self.decoder.block]
+        shapes = [(rows, one.n_heads, steps, one.key_value_proj_dim) for one in inner]
+        self.own = [(hidden.new_empty(shape), hidden.new_empty(shape)) for shape in shapes]
 
     @staticmethod
     def _cross_states(block: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
         attention = block.layer[1].EncDecAttention
+        if isinstance(attention, Silent):
+            return hidden, hidden
         pattern = "series time (head d) -> series head time d"
         return (
             rearrange(attention.k(hidden), pattern, head=attention.n_heads).contiguous(),
@@ -55,6 +61,8 @@ class CachedDecoder:
 
     def _self_attention(self, layer: int, part: Any, stream: Tensor) -> Tensor:
         attention, step = part.SelfAttention, self.step_number
+        if isinstance(attention, Silent):
+            return torch.zeros_like(stream)
         normed = part.layer_norm(stream)
         pattern = "row 1 (head d) -> row head 1 d"
         query, key, value = (
@@ -65,12 +73,15 @@ class CachedDecoder:
         keys[:, :, step : step + 1] = key
         values[:, :, step : step + 1] = value
         scores = query @ keys[:, :, : step + 1].transpose(-1, -2)
-        scores = scores + self.bias[:, :, step : step + 1, : step + 1]
+        bias = own_positions(attention, self.bias)
+        scores = scores + bias[:, :, step : step + 1, : step + 1]
         mixed = scores.float().softmax(-1).to(value.dtype) @ values[:, :, : step + 1]
         return attention.o(rearrange(mixed, "row head 1 d -> row 1 (head d)"))
 
     def _cross_attention(self, layer: int, part: Any, stream: Tensor) -> Tensor:
         attention = part.EncDecAttention
+        if isinstance(attention, Silent):
+            return torch.zeros_like(stream)
         keys, values = self.cross[layer]
         query = rearrange(
             attention.q(part.layer_norm(stream)),

@@ -10,6 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tsfm_probe.errors import ModelError, UsageError
+from tsfm_probe.models.cut.body import Body
+from tsfm_probe.models.cut.kept import KEY, Kept
+from tsfm_probe.models.cut.smaller import builder, narrow_class
 from tsfm_probe.models.own import OwnNetwork
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.start import drawn, started
@@ -29,15 +32,24 @@ UNREADABLE = (
 )
 
 
-def read(network: Any, source: Source, device: str, dtype: str, optional: tuple[str, ...]) -> Any:
+def read(
+    network: Any,
+    source: Source,
+    device: str,
+    dtype: str,
+    optional: tuple[str, ...],
+    body: Body | None,
+) -> Any:
     """The network with its published weights, in eval mode, eager.
 
     network: an upstream class with `from_pretrained`. optional: ends of the names of weights that
-    may be missing because they are shared with others.
+    may be missing because they are shared with others. body: how the network is made smaller, if
+    config.json says that parts of it were cut.
     Raises ModelError that names missing, unexpected or misshapen weights; UsageError if CUDA is
     asked for where there is none. Of a twin the weights are drawn.
     """
     place = _place(device)
+    network = narrow_class(network, body, Kept.of(source.config()))
     if isinstance(source, Twin):
         return _twin(source, lambda: started(network, source), place, dtype)
     files = source.weight_files
@@ -64,37 +76,46 @@ def read_own(
     dtype: str,
     optional: tuple[str, ...] = (),
     renamed: Callable[[str], str] | None = None,
+    body: Body | None = None,
 ) -> Any:
     """A network of our own with its published weights, in eval mode.
 
     build: makes the network from the content of config.json; a KeyError, TypeError or ValueError
     of it says that the config cannot be used. optional: ends of the names of weights that may be
-    missing or unexpected. renamed: the network's name of a weight in the file.
+    missing or unexpected. renamed: the network's name of a weight in the file. body: see `read`.
     Raises ModelError that names missing, unexpected or misshapen weights; UsageError if CUDA is
     asked for where there is none. Of a twin the weights are drawn.
     """
     place = _place(device)
-    config = source.config()
+    told = source.config()
+    config = {name: value for name, value in told.items() if name != KEY}
+    build = builder(build, body, Kept.of(told))
     if isinstance(source, Twin):
         return _twin(source, lambda: _begun(build(config)), place, dtype)
-    files = source.weight_files
-    reading = "config.json"
     try:
         net = build(config)
-        weights: dict[str, Tensor] = {}
-        for file in files:
-            reading = file.name
+    except UNREADABLE as error:
+        raise _unreadable(source, "config.json", error) from error
+    weights = _weights(source, renamed)
+    own = net.state_dict()
+    _refuse_mismatch(source, _compared(own, weights, optional), optional)
+    net.load_state_dict({name: weights.get(name, own[name]) for name in own})
+    return net.to(place, _dtype(place, dtype, source)).eval()
+
+
+def _weights(source: Source, renamed: Callable[[str], str] | None) -> dict[str, Tensor]:
+    """The weights in the files of a checkpoint by the names that the network has for them."""
+    weights: dict[str, Tensor] = {}
+    for file in source.weight_files:
+        try:
             for name, weight in load_file(file).items():
                 own_name = renamed(name) if renamed else name
                 if own_name in weights:
                     raise ValueError(f"{own_name} is there twice")
                 weights[own_name] = weight
-    except UNREADABLE as error:
-        raise _unreadable(source, reading, error) from error
-    own = net.state_dict()
-    _refuse_mismatch(source, _compared(own, weights, optional), optional)
-    net.load_state_dict({name: weights.get(name, own[name]) for name in own})
-    return net.to(place, _dtype(place, dtype, source)).eval()
+        except UNREADABLE as error:
+            raise _unreadable(source, file.name, error) from error
+    return weights
 
 
 def _twin(source: Twin, build: Callable[[], Any], place: torch.device, dtype: str) -> Any:

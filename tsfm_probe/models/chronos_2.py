@@ -16,7 +16,11 @@ from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, rotation, t5
-from tsfm_probe.models.base import Model, left_padded, members
+from tsfm_probe.models.base import Model, left_padded
+from tsfm_probe.models.cut.body import Silent
+from tsfm_probe.models.cut.chronos_2 import Chronos2Body
+from tsfm_probe.models.groups import members
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.spans import REGISTER, Span, masked, patches
@@ -43,11 +47,12 @@ class Chronos2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
+    body = Chronos2Body(lambda net: _anatomy(net))
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Chronos2":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read(Chronos2Model, source, device, dtype, ())
+        net = checkpoint.read(Chronos2Model, source, device, dtype, (), cls.body)
         return cls(name, source, net, _anatomy(net))
 
     @property
@@ -107,9 +112,16 @@ class Chronos2(Model):
         return lambda part: self.net.output_patch_embedding(normed(part))
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
-        patch = self.net.chronos_config.input_patch_size
-        tokens = -(-min(context, self.context_length) // patch) + 1 + -(-horizon // patch)
-        return float(self.parameters * tokens)
+        config, net, total, start = self.net.chronos_config, self.net, 0, 0
+        while start < horizon:
+            read = -(-min(context + start, self.context_length) // config.input_patch_size)
+            ahead = self._patches(horizon - start)
+            made = maps(net.input_patch_embedding) * (read + ahead)
+            made += maps(net.encoder.block) * (read + config.use_reg_token + ahead)
+            made += maps(net.output_patch_embedding) * ahead
+            total += made * (len(LEVELS) if start else 1)  # upstream reads paths of nine levels
+            start += ahead * config.output_patch_size
+        return float(total)
 
     def upstream(self) -> Chronos2Pipeline:
         """The upstream pipeline around the same network."""
@@ -129,14 +141,19 @@ def _anatomy(net: Any) -> Anatomy:
     components: list[Component] = []
     for layer, block in enumerate(net.encoder.block):
         over_time, over_group, last = block.layer
-        time, group = (
-            t5.component(Address("encoder", layer, part), one.self_attention, one.layer_norm.weight)
-            for part, one in (("time", over_time), ("group", over_group))
-        )
-        rotary = partial(rotation.halves, over_time.self_attention.rope_embed.inv_freq)
-        components.append(replace(time, rotary=rotary))
-        components.append(replace(group, axes="time batch d", along="batch"))
-        components.append(t5.mlp(Address("encoder", layer, "mlp"), last.mlp))
+        if not isinstance(over_time.self_attention, Silent):
+            time = _attention(Address("encoder", layer, "time"), over_time)
+            rotary = partial(rotation.halves, over_time.self_attention.rope_embed.inv_freq)
+            components.append(replace(time, rotary=rotary))
+        if not isinstance(over_group.self_attention, Silent):
+            group = _attention(Address("encoder", layer, "group"), over_group)
+            components.append(replace(group, axes="time batch d", along="batch"))
+        if not isinstance(last.mlp, Silent):
+            components.append(t5.mlp(Address("encoder", layer, "mlp"), last.mlp))
     starts = tuple(block.layer[0].layer_norm for block in net.encoder.block)
     stack = Stack("encoder", starts, net.encoder.final_layer_norm)
     return Anatomy(components, [stack], net.output_patch_embedding)
+
+
+def _attention(at: Address, one: Any) -> Component:
+    return t5.component(at, one.self_attention, one.layer_norm.weight)

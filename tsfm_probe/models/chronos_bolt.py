@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +10,12 @@ from chronos.chronos_bolt import ChronosBoltModelForForecasting, ChronosBoltPipe
 from einops import rearrange, repeat
 from torch import Tensor
 
+from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, t5
 from tsfm_probe.models.base import Model, left_padded
+from tsfm_probe.models.cut.t5 import T5Body
+from tsfm_probe.models.maps import maps, memory_maps
 from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.spans import REGISTER, START, Span, patches
@@ -42,13 +46,15 @@ class ChronosBolt(Model):
     encoding_stacks = frozenset({"encoder"})
     draws_samples = False
     linear_readout = False
+    body = T5Body(lambda net: _anatomy(net))
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "ChronosBolt":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read(ChronosBoltModelForForecasting, source, device, dtype, SHARED)
-        parts = t5.anatomy(net.encoder, net.decoder, net.output_patch_embedding)
-        return cls(name, source, net, parts)
+        net = checkpoint.read(
+            ChronosBoltModelForForecasting, source, device, dtype, SHARED, cls.body
+        )
+        return cls(name, source, net, _anatomy(net))
 
     @property
     def context_length(self) -> int:
@@ -131,10 +137,16 @@ class ChronosBolt(Model):
         return lambda part: self.net.output_patch_embedding(normed(part))
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
-        patch = self.net.chronos_config.input_patch_size
-        tokens = -(-min(context, self.context_length) // patch) + 1
-        again = -(-horizon // self.net.chronos_config.prediction_length) - 1
-        return self.parameters * 0.5 * (tokens + 1) * (1 + again * len(LEVELS))
+        config, cross = self.net.chronos_config, memory_maps(self.anatomy)
+        reader, once = self.net.input_patch_embedding, self.net.output_patch_embedding
+        total = 0
+        for start in range(0, horizon, config.prediction_length):
+            patches = -(-min(context + start, self.context_length) // config.input_patch_size)
+            encoder = (maps(self.net.encoder.block) + cross) * (patches + config.use_reg_token)
+            decoder = maps(self.net.decoder.block) - cross + maps(once)
+            made = maps(reader) * patches + encoder + decoder
+            total += made * (len(config.quantiles) if start else 1)
+        return float(total)
 
     def upstream(self) -> ChronosBoltPipeline:
         """The upstream pipeline around the same network."""
@@ -145,3 +157,7 @@ class ChronosBolt(Model):
         given = left_padded(contexts, self.context_length)
         theirs, _ = self.upstream().predict_quantiles(given, horizon, list(LEVELS))
         return float(np.abs(ours - theirs.numpy()).max() / np.abs(theirs.numpy()).max())
+
+
+def _anatomy(net: Any) -> Anatomy:
+    return t5.anatomy(net.encoder, net.decoder, net.output_patch_embedding)

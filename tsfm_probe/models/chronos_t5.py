@@ -12,11 +12,14 @@ from einops import rearrange
 from torch import Tensor
 from transformers import T5ForConditionalGeneration
 
+from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint, t5
 from tsfm_probe.models.base import Model, Vocabulary, left_padded
 from tsfm_probe.models.cached_decoder import CachedDecoder, output_scale, start_tokens
+from tsfm_probe.models.cut.t5 import T5Body
 from tsfm_probe.models.draws import inverse_cdf, uniforms
+from tsfm_probe.models.maps import maps, memory_maps
 from tsfm_probe.models.passes import Pass
 from tsfm_probe.models.reading import LEVELS, Bins, nearest_unit
 from tsfm_probe.models.source import Source
@@ -52,12 +55,13 @@ class ChronosT5(Model):
     encoding_stacks = frozenset({"encoder"})
     draws_samples = True
     linear_readout = True
+    body = T5Body(lambda net: _anatomy(net))
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "ChronosT5":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read(T5ForConditionalGeneration, source, device, dtype, SHARED)
-        return cls(name, source, net, t5.anatomy(net.encoder, net.decoder, net.lm_head))
+        net = checkpoint.read(T5ForConditionalGeneration, source, device, dtype, SHARED, cls.body)
+        return cls(name, source, net, _anatomy(net))
 
     @property
     def config(self) -> ChronosConfig:
@@ -142,6 +146,25 @@ class ChronosT5(Model):
         decoder = CachedDecoder(self.net, state.hidden, state.mask, 1, 1)
         return decoder.step(start_tokens(self.net, len(contexts), 1))[:, None]
 
+    def taught(self, contexts: Sequence[np.ndarray], path: np.ndarray) -> Tensor:
+        """[series, step, token] of every step, by upstream's decoder over all tokens at once."""
+        known, native = left_padded(contexts, self.context_length), self.config.prediction_length
+        found, values = list[Tensor](), torch.from_numpy(path)
+        for read in values.split(native, dim=1):
+            state = self._encode(contexts, known[:, -self.context_length :])
+            bins = self._bins(state.scale)
+            tokens = nearest_unit(bins.values[:, None], read, bins.forbidden).to(self.device)
+            start = start_tokens(self.net, len(contexts), 1)[:, None]
+            made = self.net(
+                encoder_outputs=(state.hidden,),
+                attention_mask=state.mask,
+                decoder_input_ids=torch.cat([start, tokens[:, :-1]], dim=1),
+                use_cache=False,
+            )
+            found.append(made.logits)
+            known = torch.cat([known, read.to(known)], dim=-1)
+        return torch.cat(found, dim=1)
+
     def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Bins:
         return self._bins(self._scaled(left_padded(contexts, self.context_length)))
 
@@ -186,13 +209,13 @@ class ChronosT5(Model):
         return lambda part: self.net.lm_head(normed(part) * output_scale(self.net))
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
-        tokens = min(context, self.context_length) + 1
-        cross = 2 * self.net.config.num_decoder_layers * self.net.config.d_model
-        cross *= self.net.config.num_heads * self.net.config.d_kv
-        decoder = _weights(self.net.decoder.block) - cross + self.net.lm_head.weight.numel()
-        encoder = _weights(self.net.encoder.block) + cross
-        rounds = -(-horizon // self.config.prediction_length)
-        return encoder * tokens * rounds + decoder * horizon * (samples or self.default_samples)
+        cross, native = memory_maps(self.anatomy), self.config.prediction_length
+        known = (context + start for start in range(0, horizon, native))
+        tokens = sum(min(one, self.context_length) + self.config.use_eos_token for one in known)
+        drawn = horizon * (samples or self.default_samples)
+        decoder = maps(self.net.decoder.block) - cross
+        encoder = maps(self.net.encoder.block) + cross
+        return float(encoder * tokens + (decoder + maps(self.net.lm_head)) * drawn)
 
     def upstream(self) -> ChronosPipeline:
         """The upstream pipeline around the same network."""
@@ -206,5 +229,5 @@ class ChronosT5(Model):
         return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
-def _weights(module: Any) -> int:
-    return sum(weight.numel() for weight in module.parameters())
+def _anatomy(net: Any) -> Anatomy:
+    return t5.anatomy(net.encoder, net.decoder, net.lm_head)

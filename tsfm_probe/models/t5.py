@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
+from tsfm_probe.models.cut.body import Silent
 
 
 def anatomy(encoder: Any, decoder: Any, output: nn.Module) -> Anatomy:
@@ -32,15 +33,16 @@ def _stack_components(name: str, stack: Any, memory: Tensor) -> list[Component]:
     found = []
     for layer, block in enumerate(stack.block):
         first, *between, last = block.layer
-        found.append(
-            component(Address(name, layer, "self"), first.SelfAttention, first.layer_norm.weight)
-        )
+        if not isinstance(first.SelfAttention, Silent):
+            at, gain = Address(name, layer, "self"), first.layer_norm.weight
+            found.append(component(at, first.SelfAttention, gain))
         for one in between:
-            cross = component(
-                Address(name, layer, "cross"), one.EncDecAttention, one.layer_norm.weight, memory
-            )
-            found.append(replace(cross, keys_from="encoder"))
-        found.append(mlp(Address(name, layer, "mlp"), last.DenseReluDense))
+            if not isinstance(one.EncDecAttention, Silent):
+                at, gain = Address(name, layer, "cross"), one.layer_norm.weight
+                cross = component(at, one.EncDecAttention, gain, memory)
+                found.append(replace(cross, keys_from="encoder"))
+        if not isinstance(last.DenseReluDense, Silent):
+            found.append(mlp(Address(name, layer, "mlp"), last.DenseReluDense))
     return found
 
 

@@ -16,6 +16,9 @@ from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import ModelError
 from tsfm_probe.models import checkpoint, rotation, timesfm_keys
 from tsfm_probe.models.base import Model, left_padded
+from tsfm_probe.models.cut.body import Silent
+from tsfm_probe.models.cut.timesfm import TimesFM25Body
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.reading import Quantiles, levels_of
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.spans import Span, patches
@@ -42,11 +45,12 @@ class TimesFM25(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
+    body = TimesFM25Body(lambda net: _anatomy(net))
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "TimesFM25":
         """Read the checkpoint of transformers or of the package strictly; ModelError otherwise."""
-        net = checkpoint.read(timesfm_keys.reader(source), source, device, dtype, ())
+        net = checkpoint.read(timesfm_keys.reader(source), source, device, dtype, (), cls.body)
         _refuse_other_forecasts(net.config)
         net.set_attn_implementation("eager")
         return cls(name, source, net, _anatomy(net))
@@ -121,6 +125,15 @@ class TimesFM25(Model):
             read(self.net.model, given.values, given.padded).stream
         )
 
+    def taught(self, contexts: Sequence[np.ndarray], path: np.ndarray) -> Tensor:
+        """What both heads make of every patch, since a forecast is read from both."""
+        if not self.net.config.use_continuous_quantile_head:
+            return self.predict(contexts)
+        given = self.encode(contexts)
+        stream = read(self.net.model, given.values, given.padded).stream
+        heads = (self.net.output_projection_point, self.net.output_projection_quantiles)
+        return torch.cat([head(stream) for head in heads], dim=-1)
+
     def reading(self, contexts: Sequence[np.ndarray], horizon: int = 1) -> Quantiles:
         return reading(self.net.config, self.encode(contexts))
 
@@ -135,8 +148,10 @@ class TimesFM25(Model):
         patches = -(-min(context, self.context_length) // config.patch_length)
         more = config.horizon_length // config.patch_length
         passes = range(-(-horizon // config.horizon_length))
-        distances = _weights(self.net.output_projection_quantiles)
-        once = (self.parameters - distances) * sum(patches + more * one for one in passes)
+        distances = maps(self.net.output_projection_quantiles)
+        distances *= config.use_continuous_quantile_head
+        each = maps(self.net.model, self.net.output_projection_point)
+        once = each * sum(patches + more * one for one in passes)
         return float((1 + config.force_flip_invariance) * (once + distances))
 
     @torch.no_grad()
@@ -181,42 +196,42 @@ def _refuse_other_forecasts(config: Any) -> None:
 
 
 def _anatomy(net: Any) -> Anatomy:
-    components, rates = [], net.model.rotary_emb.inv_freq
-    shared, heads = net.config.num_key_value_heads, net.config.num_attention_heads
+    components = []
     for layer, block in enumerate(net.model.layers):
-        attention, norm = block.self_attn, block.input_layernorm.weight
-        key = attention.k_norm.weight.detach()
-        query = (attention.q_norm.weight * functional.softplus(attention.scaling)).detach()
-        components += [
-            Component(
-                Address("decoder", layer, "time"),
-                block.post_attention_layernorm,
-                attention.o_proj,
-                heads,
-                {
-                    "q": Projection(attention.q_proj, heads, gain=norm, factor=query),
-                    "k": Projection(attention.k_proj, shared, gain=norm, factor=key),
-                    "v": Projection(attention.v_proj, shared, gain=norm),
-                },
-                gain=partial(_norm_factor, block.post_attention_layernorm),
-                rotary=lambda lag, both=query * key: rotation.halves(rates, lag) * both,
-            ),
-            Component(
-                Address("decoder", layer, "mlp"),
-                block.post_feedforward_layernorm,
-                matrices={"in": block.mlp.fc1.weight, "out": block.mlp.fc2.weight},
-            ),
-        ]
+        if not isinstance(block.self_attn, Silent):
+            components.append(_attention(net, layer, block))
+        if not isinstance(block.mlp, Silent):
+            matrices = {"in": block.mlp.fc1.weight, "out": block.mlp.fc2.weight}
+            at, write = Address("decoder", layer, "mlp"), block.post_feedforward_layernorm
+            components.append(Component(at, write, matrices=matrices))
     starts = tuple(block.input_layernorm for block in net.model.layers)
     stack = Stack("decoder", starts, net.output_projection_point)
     return Anatomy(components, [stack], net.output_projection_point)
+
+
+def _attention(net: Any, layer: int, block: Any) -> Component:
+    attention, norm = block.self_attn, block.input_layernorm.weight
+    size, rates = attention.head_dim, net.model.rotary_emb.inv_freq
+    heads = attention.o_proj.in_features // size
+    shared = attention.k_proj.out_features // size
+    key = attention.k_norm.weight.detach()
+    query = (attention.q_norm.weight * functional.softplus(attention.scaling)).detach()
+    return Component(
+        Address("decoder", layer, "time"),
+        block.post_attention_layernorm,
+        attention.o_proj,
+        heads,
+        {
+            "q": Projection(attention.q_proj, heads, gain=norm, factor=query),
+            "k": Projection(attention.k_proj, shared, gain=norm, factor=key),
+            "v": Projection(attention.v_proj, shared, gain=norm),
+        },
+        gain=partial(_norm_factor, block.post_attention_layernorm),
+        rotary=lambda lag: rotation.halves(rates, lag) * (query * key),
+    )
 
 
 def _norm_factor(norm: Any, value: Tensor) -> Tensor:
     """What an RMS norm multiplies a value [row, time, d] with."""
     mean_square = value.float().pow(2).mean(-1, keepdim=True)
     return norm.weight * torch.rsqrt(mean_square + norm.variance_epsilon)
-
-
-def _weights(module: Any) -> int:
-    return sum(weight.numel() for weight in module.parameters())

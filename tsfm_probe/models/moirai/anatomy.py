@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.models import rotation
+from tsfm_probe.models.cut.body import Silent
 from tsfm_probe.models.moirai.encoder import EPSILON, HEAD_DIM, Encoder, rates
 
 
@@ -19,23 +20,26 @@ def anatomy(encoder: Encoder, output: nn.Module) -> Anatomy:
     components = []
     layers: list[Any] = list(encoder.layers)
     for index, layer in enumerate(layers):
-        attention = layer.self_attn
-        heads = attention.heads
-        query, key = attention.q_norm.weight, attention.k_norm.weight
-        projections = {
-            one: Projection(
-                getattr(attention, f"{one}_proj"), heads, gain=layer.norm1.weight, factor=factor
-            )
-            for one, factor in (("q", query), ("k", key), ("v", None))
-        }
-        mix, at, ffn = attention.out_proj, Address(name, index, "any"), layer.ffn
-        components.append(
-            Component(at, mix, mix, heads, projections, rotary=partial(_rotary, query, key))
-        )
-        matrices = {"gate": ffn.fc_gate.weight, "value": ffn.fc1.weight, "out": ffn.fc2.weight}
-        components.append(Component(Address(name, index, "mlp"), ffn.fc2, matrices=matrices))
+        if not isinstance(layer.self_attn, Silent):
+            components.append(_attention(Address(name, index, "any"), layer))
+        if not isinstance(ffn := layer.ffn, Silent):
+            matrices = {"gate": ffn.fc_gate.weight, "value": ffn.fc1.weight, "out": ffn.fc2.weight}
+            components.append(Component(Address(name, index, "mlp"), ffn.fc2, matrices=matrices))
     stack = Stack(name, tuple(layer.norm1 for layer in layers), encoder.norm)
     return Anatomy(components, [stack], output)
+
+
+def _attention(at: Address, layer: Any) -> Component:
+    attention = layer.self_attn
+    heads, mix = attention.heads, attention.out_proj
+    query, key = attention.q_norm.weight, attention.k_norm.weight
+    projections = {
+        one: Projection(
+            getattr(attention, f"{one}_proj"), heads, gain=layer.norm1.weight, factor=factor
+        )
+        for one, factor in (("q", query), ("k", key), ("v", None))
+    }
+    return Component(at, mix, mix, heads, projections, rotary=partial(_rotary, query, key))
 
 
 def _rotary(query: Tensor, key: Tensor, lag: float) -> Tensor:

@@ -11,7 +11,9 @@ from torch import Tensor
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
 from tsfm_probe.models.base import Model
+from tsfm_probe.models.cut.own import MoiraiBody
 from tsfm_probe.models.draws import uniforms
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.moirai.anatomy import anatomy, frozen_norm
 from tsfm_probe.models.moirai.mixture import Mixture
 from tsfm_probe.models.moirai.moirai_2 import NOTICE
@@ -47,13 +49,14 @@ class Moirai1(Model):
     encoding_stacks = frozenset()
     draws_samples = True
     linear_readout = False
+    body = MoiraiBody(lambda net: anatomy(net.encoder, net.param_proj))
     notice = NOTICE
     patch_size: int | None
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Moirai1":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read_own(Network1, source, device, dtype)
+        net = checkpoint.read_own(Network1, source, device, dtype, body=cls.body)
         model = cls(name, source, net, anatomy(net.encoder, net.param_proj))
         model.patch_size = net.usual
         return model
@@ -162,7 +165,9 @@ class Moirai1(Model):
         return lambda part: self.net.param_proj(normed(part), self.patch_size or self.net.usual)
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
-        size = self.patch_size or self.net.usual
-        tokens = -(-min(context, self.context_length) // size) - (-horizon // size)
-        encoder = sum(weight.numel() for weight in self.net.encoder.parameters())
-        return float(encoder * tokens)
+        size, net = self.patch_size or self.net.usual, self.net
+        read, ahead = -(-min(context, self.context_length) // size), -(-horizon // size)
+        width = net.in_proj.weight.shape[1]
+        numbers = sum(one.count for one in net.param_proj.maps)
+        ends = size * width * (read + numbers * ahead)
+        return float(maps(net.encoder) * (read + ahead) + ends)

@@ -13,6 +13,8 @@ from torch.nn import functional
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
 from tsfm_probe.models.base import Model
+from tsfm_probe.models.cut.own import MoiraiBody
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.moirai.anatomy import anatomy, frozen_norm
 from tsfm_probe.models.moirai.encoder import Encoder, refuse_unusable, whole
 from tsfm_probe.models.moirai.tokens import Batch, Tokens, batches, causal_mean, patched
@@ -90,12 +92,13 @@ class Moirai2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
+    body = MoiraiBody(lambda net: anatomy(net.encoder, net.out_proj))
     notice = NOTICE
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Moirai2":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read_own(Network2, source, device, dtype)
+        net = checkpoint.read_own(Network2, source, device, dtype, body=cls.body)
         return cls(name, source, net, anatomy(net.encoder, net.out_proj))
 
     @property
@@ -165,8 +168,9 @@ class Moirai2(Model):
         return lambda part: self.net.out_proj(normed(part))
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
-        native = self.net.ahead * self.net.patch
-        tokens = -(-min(context, self.context_length) // self.net.patch)
-        again = -(-horizon // native) - 1
-        reread = sum(tokens + one * self.net.ahead for one in range(1, again + 1))
-        return float(self.parameters * (tokens + len(self.net.levels) * reread))
+        net, total = self.net, 0
+        read = -(-min(context, self.context_length) // net.patch)
+        for start in range(0, -(-horizon // net.patch), net.ahead):
+            made = maps(net.in_proj, net.encoder) * (read + start) + maps(net.out_proj)
+            total += made * (len(net.levels) if start else 1)
+        return float(total)

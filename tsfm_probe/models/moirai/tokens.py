@@ -9,7 +9,7 @@ from einops import rearrange, reduce, repeat
 from torch import Tensor
 from torch.nn import functional
 
-from tsfm_probe.models.base import members
+from tsfm_probe.models.groups import members
 
 MINIMUM_VARIANCE = 1e-5
 

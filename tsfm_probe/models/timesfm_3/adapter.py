@@ -6,6 +6,7 @@ The network is that of the package `timesfm`, an optional extra.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,10 @@ from torch.nn import functional
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.errors import ModelError, UsageError
 from tsfm_probe.models import checkpoint
-from tsfm_probe.models.base import Model, members
+from tsfm_probe.models.base import Model
+from tsfm_probe.models.cut.timesfm import TimesFM3Body
+from tsfm_probe.models.groups import members
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.reading import Quantiles, levels_of
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.spans import Span, masked, patches
@@ -54,6 +58,7 @@ class TimesFM3(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
+    body = TimesFM3Body(anatomy)
     notice = "the weights that are published of TimesFM 3.0 are for non-commercial use only"
 
     @classmethod
@@ -66,7 +71,8 @@ class TimesFM3(Model):
                 "allowed are auto, float32",
             )
         network = _package().TimesFM3Torch
-        net = checkpoint.read_own(lambda facts: _built(network, facts), source, device, "float32")
+        build = partial(_built, network)
+        net = checkpoint.read_own(build, source, device, "float32", body=cls.body)
         return cls(name, source, net, anatomy(net))
 
     @property
@@ -152,7 +158,7 @@ class TimesFM3(Model):
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
         steps = min(context, self.context_length) + self._future(horizon)
-        return float(self.parameters * -(-steps // self.net.input_patch_len))
+        return float(maps(self.net) * -(-steps // self.net.input_patch_len))
 
     def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
         ours = self.forecast(contexts, horizon).values

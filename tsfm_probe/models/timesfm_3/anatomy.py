@@ -11,6 +11,7 @@ from torch.nn import functional
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.models import rotation
+from tsfm_probe.models.cut.body import Silent
 
 AXES = "batch variate time d"
 AXES_OF = {"time": "(batch variate) time d", "variate": "(batch time) variate d"}
@@ -24,10 +25,15 @@ def anatomy(net: Any) -> Anatomy:
         parts = [("time", block.seq_attn, block.pre_seq_attn_ln, block.post_seq_attn_ln)]
         if net.use_variate_attention:
             parts.append(("variate", block.var_attn, block.pre_var_attn_ln, block.post_var_attn_ln))
-        components += [_attention(Address("decoder", layer, part), *rest) for part, *rest in parts]
-        matrices = {"in": block.ff0.weight, "out": block.ff1.weight}
-        mlp = Address("decoder", layer, "mlp")
-        components.append(Component(mlp, block.post_ff_ln, axes=AXES, matrices=matrices))
+        components += [
+            _attention(Address("decoder", layer, part), attention, *norms)
+            for part, attention, *norms in parts
+            if not isinstance(attention, Silent)
+        ]
+        if not isinstance(block.ff1, Silent):
+            matrices = {"in": block.ff0.weight, "out": block.ff1.weight}
+            mlp = Address("decoder", layer, "mlp")
+            components.append(Component(mlp, block.post_ff_ln, axes=AXES, matrices=matrices))
     starts = tuple(block.pre_seq_attn_ln for block in blocks)
     return Anatomy(components, [Stack("decoder", starts, net.output_head, AXES)], net.output_head)
 

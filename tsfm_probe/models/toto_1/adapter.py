@@ -16,7 +16,10 @@ from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
 from tsfm_probe.models.base import Model, left_padded
+from tsfm_probe.models.cut.body import Silent
+from tsfm_probe.models.cut.own import Toto1Body
 from tsfm_probe.models.draws import uniforms
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.reading import LEVELS, Mixtures
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.spans import Span, patches
@@ -71,11 +74,14 @@ class Toto1(Model):
     encoding_stacks = frozenset()
     draws_samples = True
     linear_readout = False
+    body = Toto1Body(lambda net: _anatomy(net))
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Toto1":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read_own(Toto1Network, source, device, dtype, CONSTANTS, _renamed)
+        net = checkpoint.read_own(
+            Toto1Network, source, device, dtype, CONSTANTS, _renamed, cls.body
+        )
         return cls(name, source, net, _anatomy(net))
 
     @property
@@ -166,13 +172,10 @@ class Toto1(Model):
         size, model = self.net.shape.patch, self.net.model
         tokens = -(-min(context, self.context_length) // size)
         later = (-(-horizon // size) - 1) * (samples or self.default_samples)
-        steps = size * _weights(model.output_distribution)
-        ends = _weights(model.unembed) + steps
-        return float(_weights(model.transformer) * (tokens + later) + ends * (1 + later))
-
-
-def _weights(module: Any) -> int:
-    return sum(weight.numel() for weight in module.parameters())
+        each = maps(model.patch_embed, model.transformer) * (tokens + later)
+        steps = min(size, horizon) + max(0, horizon - size) * (samples or self.default_samples)
+        ends = maps(model.unembed) * (1 + later) + maps(model.output_distribution) * steps
+        return float(each + ends)
 
 
 def _renamed(name: str) -> str:
@@ -183,30 +186,34 @@ def _renamed(name: str) -> str:
 
 
 def _anatomy(net: Toto1Network) -> Anatomy:
-    components, width, heads = [], net.shape.width, net.shape.heads
+    components = []
     layers: Any = net.model.transformer.layers
     for place, layer in enumerate(layers):
-        attention = layer.attention
-        projections = {
-            name: Projection(
-                attention.wQKV,
-                heads,
-                slice(part * width, (part + 1) * width),
-                "row head",
-                gain=layer.norm1.scale,
-            )
-            for part, name in enumerate("qkv")
-        }
-        at = Address("decoder", place, attention.part)
-        turn = partial(rotary_form, width // heads) if attention.part == "time" else None
-        mix, along = attention.wO, attention.part
-        components.append(
-            Component(at, mix, mix, heads, projections, AXES, along=along, rotary=turn)
-        )
-        gate, value = layer.mlp[0].weight.chunk(2)
-        matrices = {"gate": gate, "value": value, "out": layer.mlp[2].weight}
-        mlp = Address("decoder", place, "mlp")
-        components.append(Component(mlp, layer.mlp[2], axes=AXES, matrices=matrices))
+        if not isinstance(layer.attention, Silent):
+            components.append(_attention(place, layer))
+        if not isinstance(layer.mlp, Silent):
+            gate, value = layer.mlp[0].weight.chunk(2)
+            matrices = {"gate": gate, "value": value, "out": layer.mlp[2].weight}
+            mlp = Address("decoder", place, "mlp")
+            components.append(Component(mlp, layer.mlp[2], axes=AXES, matrices=matrices))
     starts = tuple(layer.norm1 for layer in layers)
     stack = Stack("decoder", starts, net.model.transformer.last, AXES)
     return Anatomy(components, [stack], net.model.unembed)
+
+
+def _attention(place: int, layer: Any) -> Component:
+    attention, mix = layer.attention, layer.attention.wO
+    size, heads = mix.in_features, attention.heads
+    projections = {
+        name: Projection(
+            attention.wQKV,
+            heads,
+            slice(part * size, (part + 1) * size),
+            "row head",
+            gain=layer.norm1.scale,
+        )
+        for part, name in enumerate("qkv")
+    }
+    at, along = Address("decoder", place, attention.part), attention.part
+    turn = partial(rotary_form, size // heads) if along == "time" else None
+    return Component(at, mix, mix, heads, projections, AXES, along=along, rotary=turn)

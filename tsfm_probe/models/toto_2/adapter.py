@@ -14,6 +14,9 @@ from tsfm_probe.anatomy import Anatomy, Component, Projection, Stack
 from tsfm_probe.data.series import Forecast
 from tsfm_probe.models import checkpoint
 from tsfm_probe.models.base import Model
+from tsfm_probe.models.cut.body import Silent
+from tsfm_probe.models.cut.own import Toto2Body
+from tsfm_probe.models.maps import maps
 from tsfm_probe.models.reading import LEVELS, Quantiles, levels_of
 from tsfm_probe.models.source import Source
 from tsfm_probe.models.spans import Span, masked, patches
@@ -36,11 +39,12 @@ class Toto2(Model):
     encoding_stacks = frozenset()
     draws_samples = False
     linear_readout = False
+    body = Toto2Body(lambda net: _anatomy(net))
 
     @classmethod
     def load(cls, name: str, source: Source, device: str, dtype: str) -> "Toto2":
         """Read the checkpoint strictly; ModelError if it does not fit."""
-        net = checkpoint.read_own(Toto2Network, source, device, dtype)
+        net = checkpoint.read_own(Toto2Network, source, device, dtype, body=cls.body)
         net.transformer.measure()
         return cls(name, source, net, _anatomy(net))
 
@@ -109,19 +113,21 @@ class Toto2(Model):
         return lambda part: self.net.readout(part * factor)
 
     def multiply_adds(self, context: int, horizon: int, samples: int) -> float:
-        patch = self.net.shape.patch_size
-        tokens = -(-min(context, self.context_length) // patch) - (-horizon // patch) - 1
-        return float(self.parameters * tokens)
+        count, net = self._patches(horizon), self.net
+        tokens = -(-min(context, self.context_length) // net.shape.patch_size) + count - 1
+        return float(maps(net.patch_proj, net.transformer) * tokens + maps(net.readout) * count)
 
 
 def _anatomy(net: Any) -> Anatomy:
     components = []
     for number, layer in enumerate(net.transformer.layers):
-        components.append(_attention(layer, number, net.shape.across_variates(number)))
-        at = Address("decoder", number, "mlp")
-        value, gate = layer.ffn.fc1.weight.chunk(2)
-        matrices = {"gate": gate, "value": value, "out": layer.ffn.fc2.weight}
-        components.append(Component(at, layer.mlp_write, axes=AXES, matrices=matrices))
+        if not isinstance(layer.attn, Silent):
+            components.append(_attention(layer, number, net.shape.across_variates(number)))
+        if not isinstance(layer.ffn, Silent):
+            at = Address("decoder", number, "mlp")
+            value, gate = layer.ffn.fc1.weight.chunk(2)
+            matrices = {"gate": gate, "value": value, "out": layer.ffn.fc2.weight}
+            components.append(Component(at, layer.mlp_write, axes=AXES, matrices=matrices))
     starts = tuple(layer.norm1 for layer in net.transformer.layers)
     stack = Stack("decoder", starts, net.transformer.out_norm, AXES)
     return Anatomy(components, [stack], net.readout)
