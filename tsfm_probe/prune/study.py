@@ -1,0 +1,213 @@
+"""A pruning from the search to the smaller model: what is measured on which windows."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tsfm_probe.data.series import Series
+from tsfm_probe.errors import CheckFailed
+from tsfm_probe.models.base import Model
+from tsfm_probe.models.cut.smaller import Cut, cut
+from tsfm_probe.probes.ablation import Job, Setting
+from tsfm_probe.prune.behaviour import behaviour
+from tsfm_probe.prune.budget import Budget
+from tsfm_probe.prune.confirm import Looks, after_healing, chosen, worst
+from tsfm_probe.prune.costs import costs
+from tsfm_probe.prune.curve import context_of, curve
+from tsfm_probe.prune.heal import Healed, Recipe, heal
+from tsfm_probe.prune.judge import Judge
+from tsfm_probe.prune.lessons import Lessons
+from tsfm_probe.prune.outcome import Outcome
+from tsfm_probe.prune.proof import CONTEXTS, Proof
+from tsfm_probe.prune.save import stored
+from tsfm_probe.prune.search import Found, alone, search
+from tsfm_probe.prune.search import Path as Searched
+from tsfm_probe.prune.split import split
+from tsfm_probe.prune.units import Choice, ordered
+from tsfm_probe.run_folder import RunFolder
+from tsfm_probe.surgery.plan import Plan
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A model, the windows to search on, others to confirm on, and what may be cut.
+
+    series: those that the windows are of. folder: where results are kept.
+    """
+
+    searching: Job
+    unseen: Job
+    series: tuple[Series, ...]
+    choice: Choice
+    budget: Budget
+    folder: RunFolder
+    batch_size: int = 0
+
+    @property
+    def model(self) -> Model:
+        """The original."""
+        return self.searching.model
+
+    @property
+    def setting(self) -> Setting:
+        """Horizon, samples, seed and the like."""
+        return self.searching.setting
+
+    @property
+    def proof(self) -> Proof:
+        """What cut and ablated networks are compared on."""
+        contexts = [window.seen for window in self.searching.windows[:CONTEXTS]]
+        return Proof(contexts, self.setting.horizon)
+
+    @property
+    def judges(self) -> tuple[Judge, Judge]:
+        """Of the windows to search on, and of those to confirm on."""
+        return (
+            Judge(self.searching, self.folder, self.batch_size),
+            Judge(self.unseen, self.folder, self.batch_size, "unseen-"),
+        )
+
+    @property
+    def context(self) -> np.ndarray:
+        """A context of the length at which costs are measured: [time]."""
+        length = context_of(self.model, self.setting)
+        return np.resize(self.searching.windows[0].seen, length)
+
+    def reached(self) -> Callable[[tuple], bool] | None:
+        """Whether a cut is small or fast enough; None where that is not asked."""
+        asked = self.setting
+        return self.budget.reached(self.model, [self.context], asked.horizon, asked.samples)
+
+
+def divided(job: Job, choice: Choice) -> tuple[Job, Job]:
+    """The job of the search, with every unit alone as its plan, and that of the confirmation."""
+    first, second = split(job.windows)
+    plan = Plan(choice.units(job.model.anatomy))
+    return replace(job, windows=first, plan=plan), replace(job, windows=second, plan=Plan(()))
+
+
+def searched(study: Study, judge: Judge, progress: Progress) -> tuple[pd.DataFrame, Searched]:
+    """What each unit does alone (unit, kind, MASE, WQL in percent), and what can go together."""
+    units = {unit.name: unit for unit in study.searching.plan}
+    rises = alone(judge, list(units.values()), progress)
+    rows = [(name, units[name].kind, one.mase, one.wql) for name, one in rises.items()]
+    table = pd.DataFrame(rows, columns=pd.Index(["unit", "kind", "MASE", "WQL"]))
+    order = ordered(study.searching, study.choice, [units[name] for name in rises])
+    return table, search(judge, order, study.budget.steps, study.reached(), progress)
+
+
+def steps(path: Searched) -> pd.DataFrame:
+    """Every step of a search: budget, unit, kind, taken, MASE, WQL (percent), cut."""
+    rows = [
+        (one.budget, one.unit, one.kind, one.taken, one.rise.mase, one.rise.wql, one.cut)
+        for one in path.steps
+    ]
+    columns = ["budget", "unit", "kind", "taken", "MASE", "WQL", "cut"]
+    return pd.DataFrame(rows, columns=pd.Index(columns))
+
+
+def within(study: Study, path: Searched, looks: Looks) -> Found:
+    """The cut that is made; CheckFailed if nothing may be cut, or a target was not reached."""
+    budget, last = study.budget, path.found[-1]
+    asked = f"{study.model.name} was to be cut: {budget}"
+    if not last.at:
+        least = min(path.steps, key=lambda one: one.rise.worst)
+        raise CheckFailed(
+            asked,
+            f"the least harmful part, {least.unit}, raises an error by {least.rise.worst:.2f} %",
+            "a larger --budget-pp; nothing was written",
+        )
+    reached = study.reached()
+    if reached and not reached(last.at):
+        words = f"{len(last.units)} parts could go, which is not enough"
+        raise CheckFailed(asked, words, "a larger --budget-pp or target; nothing was written")
+    found = chosen([last] if budget.target else path.found, looks, budget.most)
+    if found is None:
+        rise = min(worst(looks, one.budget) for one in path.found if one.at)
+        raise CheckFailed(
+            asked,
+            f"on windows that the search never saw an error rises by {rise:.2f} %",
+            "a larger --budget-pp, or more series and windows; nothing was written",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Healing:
+    """How long the cut network learns from the original, and on what.
+
+    minutes: 0 for not at all. on_data: on the series themselves, without the windows that confirm,
+    in place of generated ones.
+    """
+
+    minutes: float = 0.0
+    on_data: bool = False
+
+
+def made(
+    study: Study,
+    path: Searched,
+    looks: Looks,
+    found: Found,
+    facts: Mapping[str, str],
+    healing: Healing,
+    progress: Progress,
+) -> Outcome:
+    """Cut, prove, heal and measure."""
+    model, setting = study.model, study.setting
+    smaller = cut(model, found.at)
+    off = study.proof.of_cut(model, smaller, found.at)
+    healed = _healed(study, smaller, healing, progress)
+    after = after_healing(study.judges, smaller, found, setting.seed) if healed else ()
+    context, samples = context_of(model, setting), setting.samples
+    cost = costs(
+        model, smaller, context, setting.horizon, samples, seed=setting.seed, progress=progress
+    )
+    return Outcome(
+        original=model,
+        smaller=smaller,
+        cut=Cut.of(model.anatomy, found.at),
+        found=found,
+        path=path,
+        asked=study.budget,
+        looks=looks,
+        costs=cost,
+        curve=curve(model, setting, path.found, looks, progress),
+        behaviour=behaviour(model, smaller, setting.seed, samples),
+        about=facts,
+        off=off,
+        healed=healed,
+        after=after,
+    )
+
+
+def _healed(study: Study, smaller: Model, asked: Healing, progress: Progress) -> Healed | None:
+    """Distil the original into the cut network, in the precision in which it will be written."""
+    if not asked.minutes:
+        return None
+    context, setting = context_of(study.model, study.setting), study.setting
+    if asked.on_data:
+        lessons = Lessons.of(list(_before(study)), context, setting.horizon)
+    else:
+        lessons = Lessons.generated(context, setting.horizon, setting.seed)
+    recipe = Recipe(minutes=asked.minutes, seed=setting.seed)
+    known = hashlib.sha256(f"{asked} {smaller.kept} {smaller.parameters}".encode()).hexdigest()
+    place = study.folder.path / f"healing-{known[:8]}"
+    place.mkdir(exist_ok=True)
+    healed = heal(study.model, smaller, lessons, recipe, place, progress)
+    smaller.net.to(stored(study.model.source)).to(torch.float32)
+    return healed
+
+
+def _before(study: Study) -> Iterable[np.ndarray]:
+    """The values of each series before the windows that confirm: [time] each."""
+    ends = {one.name: len(one.values) for one in study.series}
+    for window in study.unseen.windows:
+        ends[window.series] = min(len(window.history), ends[window.series])
+    return (one.values[: ends[one.name]] for one in study.series)
