@@ -14,7 +14,8 @@ from tests.said import Said
 from tsfm_probe.data.read import read
 from tsfm_probe.data.synthetic import generated
 from tsfm_probe.errors import UsageError
-from tsfm_probe.models.base import Model, members
+from tsfm_probe.models.base import Model
+from tsfm_probe.models.groups import members
 from tsfm_probe.probes.ablation import UNTOUCHED, Job, Setting, ablate
 from tsfm_probe.probes.batches import batches, seen_jointly
 

@@ -13,7 +13,8 @@ from einops import rearrange
 from torch import Tensor
 
 from tests.case import Case
-from tsfm_probe.models.base import left_padded, members
+from tsfm_probe.models.base import left_padded
+from tsfm_probe.models.groups import members
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # gluonts says that it has no faster JSON

@@ -21,7 +21,7 @@ from tests.test_timesfm_3 import (
 )
 from tsfm_probe.laws.subject import relative
 from tsfm_probe.models import load
-from tsfm_probe.models.base import members
+from tsfm_probe.models.groups import members
 
 timesfm3 = pytest.importorskip("timesfm3")
 

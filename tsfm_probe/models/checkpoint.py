@@ -18,6 +18,7 @@ from tsfm_probe.models.source import Source
 from tsfm_probe.models.start import drawn, started
 from tsfm_probe.models.twin import Twin
 
+QUANTISED = {"I8", "U8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F4"}
 UNREADABLE = (
     OSError,
     ValueError,
@@ -53,6 +54,7 @@ def read(
     if isinstance(source, Twin):
         return _twin(source, lambda: started(network, source), place, dtype)
     files = source.weight_files
+    _refuse_quantised(source)
     try:
         net, info = network.from_pretrained(
             source.folder,
@@ -92,6 +94,7 @@ def read_own(
     build = builder(build, body, Kept.of(told))
     if isinstance(source, Twin):
         return _twin(source, lambda: _begun(build(config)), place, dtype)
+    _refuse_quantised(source)
     try:
         net = build(config)
     except UNREADABLE as error:
@@ -101,6 +104,18 @@ def read_own(
     _refuse_mismatch(source, _compared(own, weights, optional), optional)
     net.load_state_dict({name: weights.get(name, own[name]) for name in own})
     return net.to(place, _dtype(place, dtype, source)).eval()
+
+
+def _refuse_quantised(source: Source) -> None:
+    """ModelError for weights that are numbers of levels, which only their scales make weights."""
+    told = bool(source.config().get("quantization_config"))
+    narrow = sorted(source.weight_dtypes() & QUANTISED)
+    if told or narrow:
+        raise ModelError(
+            f"the checkpoint in {source.folder} was to be read",
+            "its config.json has a quantization_config" if told else f"weights are {narrow[0]}",
+            "quantised checkpoints are not supported: dequantise it first",
+        )
 
 
 def _weights(source: Source, renamed: Callable[[str], str] | None) -> dict[str, Tensor]:

@@ -55,6 +55,18 @@ class Source:
                 raise ModelError(f"{path} was to be read", f"it is damaged ({error})") from error
         return names
 
+    def weight_dtypes(self) -> set[str]:
+        """The dtypes of the weights in the files, as safetensors calls them: "F32", "BF16"."""
+        found: set[str] = set()
+        for path in self.weight_files:
+            try:
+                with safe_open(path, "pt") as file:
+                    names = file.keys()
+                    found |= {file.get_slice(name).get_dtype() for name in names}
+            except (OSError, SafetensorError) as error:
+                raise ModelError(f"{path} was to be read", f"it is damaged ({error})") from error
+        return found
+
     def weight_hash(self) -> str:
         """SHA-256 of the weight files."""
         digest = hashlib.sha256()

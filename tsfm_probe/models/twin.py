@@ -28,6 +28,10 @@ class Twin(Source):
     family: str = ""
     drawn: str = ""
 
+    def weight_dtypes(self) -> set[str]:
+        """That in which weights are drawn."""
+        return {"F32"}
+
     def weight_hash(self) -> str:
         """SHA-256 of the weights that were drawn."""
         return self.drawn

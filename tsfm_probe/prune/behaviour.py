@@ -5,6 +5,7 @@ import pandas as pd
 from tsfm_probe.data.stimuli import Size
 from tsfm_probe.diagnosis.indices import forecasts, indices
 from tsfm_probe.diagnosis.inputs import COPIED, FREE, INDICES, Inputs
+from tsfm_probe.errors import UsageError
 from tsfm_probe.models.base import Model
 
 CONTEXT, HORIZON, COUNT = 256, 24, 16
@@ -15,10 +16,13 @@ def behaviour(original: Model, smaller: Model, seed: int = 0, samples: int = 0) 
     """Both INDICES of both models, on the sets that speak of each: columns COLUMNS.
 
     who: "original" or "pruned". value, low, high: the mean over `count` contexts and its 95 %
-    interval (see diagnosis.indices).
+    interval (see diagnosis.indices). No rows for models that read too few values for those sets.
     """
     size = Size(min(CONTEXT, original.context_length), HORIZON)
-    inputs = Inputs.built_in(size, COUNT, (*COPIED, *FREE), seed)
+    try:
+        inputs = Inputs.built_in(size, COUNT, (*COPIED, *FREE), seed)
+    except UsageError:
+        return pd.DataFrame(columns=pd.Index(COLUMNS))
     parts = []
     for who, model in (("original", original), ("pruned", smaller)):
         made = forecasts(model, inputs, seed=seed, samples=samples)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -25,7 +26,8 @@ class Budget:
 
     percent: by how much the errors may rise; None: USUAL, or whatever a target takes.
     size: share of the parameters that may be left; latency: share of the time of a forecast of one
-    series; 0 where that is no target. curve: whether other budgets are shown beside it.
+    series; 0 where that is no target. curve: whether larger budgets are shown beside it; smaller
+    ones are always searched, because their cut is made where that of the asked one does not hold.
     UsageError for what cannot be.
     """
 
@@ -67,10 +69,14 @@ class Budget:
     def reached(
         self, model: Model, contexts: Sequence[np.ndarray], horizon: int, samples: int
     ) -> Callable[[tuple[Address, ...]], bool] | None:
-        """Whether a model without some parts is small or fast enough; None without a target."""
+        """Whether a model without some parts is small or fast enough; None without a target.
+
+        Each set of parts is measured once: a time measured again would not be the same.
+        """
         if not self.target:
             return None
 
+        @cache
         def enough(at: tuple[Address, ...]) -> bool:
             smaller = cut(model, at)
             if self.size:

@@ -19,7 +19,7 @@ tags: [time-series, forecasting, {outcome.original.family}, pruned]
 
 {lines}
 
-The licence is that of the original, {outcome.original.source.origin}.
+The licence is that of the original, {name}.
 
 ```python
 from tsfm_probe import load
@@ -56,7 +56,8 @@ def _upstream(outcome: Outcome) -> str:
 
 def _about(outcome: Outcome) -> str:
     threads = outcome.costs.attrs.get("threads", "?")
-    return f"{outcome.about.get('machine', 'this machine')}, {threads} threads"
+    noun = "thread" if threads == 1 else "threads"
+    return f"{outcome.about.get('machine', 'this machine')}, {threads} {noun}"
 
 
 def table(costs: pd.DataFrame) -> str:
@@ -70,9 +71,13 @@ def rows_of(costs: pd.DataFrame) -> list[list[str]]:
     rows = []
     for row in costs.to_dict("records"):
         factor, unit = UNITS.get(str(row["unit"]), (1, str(row["unit"])))
-        numbers = (f"{factor * row[name]:,.4g} {unit}".strip() for name in ("original", "pruned"))
+        numbers = (f"{_number(factor * row[name])} {unit}" for name in ("original", "pruned"))
         left = f"{100 * row['ratio']:.0f} %"
         if pd.notna(row["low"]):
             left += f" ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
-        rows.append([str(row["quantity"]), str(row["batch"] or ""), *numbers, left])
+        rows.append([str(row["quantity"]), str(row["batch"] or ""), *map(str.strip, numbers), left])
     return rows
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

@@ -1,12 +1,12 @@
 """Whether a cut holds on windows that the search never saw."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
 from tsfm_probe.models.base import Model
-from tsfm_probe.prune.judge import METRICS, Judge
+from tsfm_probe.prune.judge import BROKEN, METRICS, Judge, Rise
 from tsfm_probe.prune.search import Found, named
 from tsfm_probe.table import Table
 from tsfm_probe.verdict import answer
@@ -20,7 +20,8 @@ class Looked:
     """One budget's cut on one part of the windows, by one metric.
 
     budget: percent. part: SEARCHED or CONFIRMED. ratio, low, high: of the error to that of the
-    untouched model, with its 95 % interval over series. verdict: see verdict.answer, at the budget.
+    untouched model, infinite if a forecast is broken, with its 95 % interval over series. verdict:
+    see verdict.answer, at the budget.
     """
 
     budget: float
@@ -67,12 +68,17 @@ def _looked(rows: pd.DataFrame, budget: float, part: str, seed: int) -> list[Loo
     verdicts = answer(Table(rows, {}), threshold_pp=min(budget, LARGEST), seed=seed)
     names = ("metric", "ratio", "low", "high", "verdict", "series", "windows")
     told = {row[0]: row for row in zip(*(verdicts[name].tolist() for name in names), strict=True)}
-    return [Looked(budget, part, *told[metric]) for metric in METRICS]
+    found = [Looked(budget, part, *told[metric]) for metric in METRICS]
+    rise = Rise.of(rows)
+    return [
+        replace(one, ratio=BROKEN) if value == BROKEN else one
+        for one, value in zip(found, (rise.mase, rise.wql), strict=True)
+    ]
 
 
-def worst(looks: Iterable[Looked], budget: float) -> float:
-    """By how many percent the worse of both errors rises on the windows that confirm a cut."""
-    here = (one for one in looks if (one.part, one.budget) == (CONFIRMED, budget))
+def risen(looks: Iterable[Looked], budget: float, part: str = CONFIRMED) -> float:
+    """By how many percent the worse of both errors rises under a budget's cut."""
+    here = (one for one in looks if (one.part, one.budget) == (part, budget))
     return max(100 * (one.ratio - 1) for one in here)
 
 
@@ -83,6 +89,6 @@ def chosen(found: Sequence[Found], looks: Looks, budget: float) -> Found | None:
     None if none does.
     """
     for one in reversed(found):
-        if one.at and one.budget <= budget and worst(looks, one.budget) <= budget:
+        if one.at and one.budget <= budget and risen(looks, one.budget) <= budget:
             return one
     return None

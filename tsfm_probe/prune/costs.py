@@ -31,13 +31,23 @@ class Cost:
     multiply_adds: float
 
     @classmethod
-    def of(cls, model: Model, context: int, horizon: int, samples: int = 0) -> "Cost":
-        """The cost of a forecast of `horizon` steps after `context` values."""
+    def of(
+        cls,
+        model: Model,
+        context: int,
+        horizon: int,
+        samples: int = 0,
+        dtype: torch.dtype | None = None,
+    ) -> "Cost":
+        """The cost of a forecast of `horizon` steps after `context` values.
+
+        dtype: that of numbers in the file, None for the one that they have.
+        """
         inside = {id(one): one for block in blocks(model) for one in block.parameters()}
         return cls(
             model.parameters,
             sum(one.numel() for one in inside.values()),
-            weight_bytes(model),
+            weight_bytes(model, dtype),
             model.multiply_adds(context, horizon, samples),
         )
 
@@ -78,10 +88,16 @@ def _listed(net: nn.Module, name: str) -> nn.Module:
     raise ValueError(f"{name} is in no list of modules")
 
 
-def weight_bytes(model: Model) -> int:
-    """Bytes of the tensors that are saved, those that share their memory counted once."""
+def weight_bytes(model: Model, dtype: torch.dtype | None = None) -> int:
+    """Bytes of the tensors that are saved, those that share their memory counted once.
+
+    dtype: that of numbers in the file, None for the one that they have.
+    """
     saved = {one.data_ptr(): one for one in model.net.state_dict().values() if one.numel()}
-    return sum(one.nbytes for one in saved.values())
+    return sum(
+        one.numel() * (dtype if dtype and one.is_floating_point() else one.dtype).itemsize
+        for one in saved.values()
+    )
 
 
 def costs(
@@ -94,6 +110,7 @@ def costs(
     repeats: int = LEAST,
     seed: int = 0,
     progress: Progress | None = None,
+    dtype: torch.dtype | None = None,
 ) -> pd.DataFrame:
     """What both cost, one quantity a row, of forecasts of `horizon` steps after `context` values.
 
@@ -101,10 +118,10 @@ def costs(
     ratio (pruned over original), low and high (95 % interval of the ratio, NaN where nothing was
     measured), unit. The latency has its lower and upper quartile in rows of their own. Peak memory
     is that of the forecast alone, beside the weights. `attrs["threads"]` of the frame says with how
-    many threads torch computed.
+    many threads torch computed. dtype: that of weights in the file, None for the one they have.
     """
     models = (original, smaller)
-    first, second = (Cost.of(one, context, horizon, samples) for one in models)
+    first, second = (Cost.of(one, context, horizon, samples, dtype) for one in models)
     rows = list(_sizes(first, second))
     rng = np.random.default_rng(seed)
     longest = min(context, original.context_length)

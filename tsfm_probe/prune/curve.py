@@ -37,37 +37,33 @@ def curve(
     time of one forecast of one series over that of the original, with its 95 % interval; and for
     both parts of the windows and both metrics ratio, low and high, such as confirmed_MASE_low.
     """
-    context = context_of(model, setting)
-    whole = Cost.of(model, context, setting.horizon, setting.samples)
+    context, horizon, samples = context_of(model, setting), setting.horizon, setting.samples
+    whole = Cost.of(model, context, horizon, samples)
     contexts = [walk(np.random.default_rng(setting.seed), context)]
     rows = []
     for one in found:
         if not one.at:
             continue
-        smaller, what = cut(model, one.at), Cut.of(model.anatomy, one.at)
-        own = Cost.of(smaller, context, setting.horizon, setting.samples)
-        times = latency(
-            (model, smaller),
-            contexts,
-            setting.horizon,
-            setting.samples,
-            seed=setting.seed,
-            progress=progress,
-        )
+        smaller = cut(model, one.at)
+        own = Cost.of(smaller, context, horizon, samples)
+        both = (model, smaller)
+        times = latency(both, contexts, horizon, samples, seed=setting.seed, progress=progress)
         low, high = times.interval(setting.seed)
         row = {
             "budget": one.budget,
-            "layers": len(what.layers),
-            "parts": len(what.parts),
-            "heads": len(what.heads),
+            **_counts(Cut.of(model.anatomy, one.at)),
             "parameters": own.parameters / whole.parameters,
             "multiply_adds": own.multiply_adds / whole.multiply_adds,
-            "latency": float(np.median(times.pruned) / np.median(times.original)),
+            "latency": times.ratio,
             "latency_low": low,
             "latency_high": high,
         }
         rows.append(row | _errors(looks, one.budget))
     return pd.DataFrame(rows)
+
+
+def _counts(cut: Cut) -> dict[str, int]:
+    return {"layers": len(cut.layers), "parts": len(cut.parts), "heads": len(cut.heads)}
 
 
 def _errors(looks: Looks, budget: float) -> dict[str, float]:

@@ -141,6 +141,7 @@ class _Healing:
             while (share := self.recipe.share(learned.steps, monotonic() - self.since)) < 1:
                 self._learn(learned.steps, share)
                 learned = learned.later(learned.steps + 1, monotonic() - self.since)
+                self._tell(learned)
                 if learned.steps % self.recipe.every == 0:
                     learned = self._kept(learned)
             learned = self._kept(learned)
@@ -151,15 +152,18 @@ class _Healing:
         return Healed(learned.steps, learned.seconds, learned.before, learned.nearest)
 
     def _kept(self, learned: Learned) -> Learned:
-        """Measure, write everything to disk, and say how far it is."""
+        """Measure, and write everything to disk."""
         learned = learned.measured(self.weights, self._measured())
         self.file.write(learned, self.weights, self.optimizer)
+        self._tell(learned)
+        return learned
+
+    def _tell(self, learned: Learned) -> None:
         done, whole = learned.steps, self.recipe.steps
         if not whole:
             done, whole = int(learned.seconds), int(60 * self.recipe.minutes)
         words = f"distance from the original {learned.nearest:.4g}, {learned.before:.4g} at first"
         self.progress(min(done, whole), whole, words)
-        return learned
 
     def _learn(self, number: int, share: float) -> None:
         lesson = self.lessons.batch(np.random.default_rng([self.recipe.seed, 0, number]))

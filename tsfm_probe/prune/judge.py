@@ -69,9 +69,10 @@ class Judge:
 
     def frame(self, trial: Trial) -> pd.DataFrame:
         """The rows of one trial: read if they are there, otherwise measured and kept."""
-        if trial.name not in self.folder.done([trial.name]):
-            self.folder.write(trial.name, self._measured(trial))
-        return self.folder.table([trial.name], {}).frame
+        name = trial.name
+        if not self.folder.shard(name).exists() or name not in self.folder.done([name]):
+            self.folder.write(name, self._measured(trial))
+        return self.folder.table([name], {}).frame
 
     def rise(self, trial: Trial) -> Rise:
         """How much the errors rise under a trial."""

@@ -24,7 +24,8 @@ class Outcome:
     budget. asked: what was asked for. looks: what it does (see confirm.Looked). costs, curve,
     behaviour: see the functions of these names. about: what the numbers belong to. off: how far
     the cut model was from the ablated one. healed: what healing came to, and `after` the errors
-    then, as `looks`.
+    then, as `looks`; adopted: whether the healed network was taken, which it is if it errs less
+    where it was searched.
     """
 
     original: Model
@@ -40,6 +41,7 @@ class Outcome:
     about: Mapping[str, str]
     off: float
     healed: Healed | None
+    adopted: bool
     after: Looks
 
     @property
@@ -68,9 +70,11 @@ def words(outcome: Outcome) -> list[str]:
         before, after = outcome.healed.before, outcome.healed.after
         lines.append(
             f"Healed in {outcome.healed.steps} steps ({outcome.healed.seconds:.0f} s): distance "
-            f"from the original {before:.3g} before, {after:.3g} after; on windows never seen now "
+            f"from the original {before:.3g} before, {after:.3g} after; on windows never seen then "
             f"{_errors(outcome.after, outcome.found.budget, CONFIRMED)}."
         )
+        if not outcome.adopted:
+            lines.append("Where it was searched it errs more than unhealed, so it was not taken.")
     off = f"to {outcome.off:.1g} of their size" if outcome.off else "to the last bit"
     lines.append(f"Forecasts of the cut network are those of the ablated one, {off}.")
     return lines
@@ -135,7 +139,9 @@ def plan_of(outcome: Outcome) -> dict[str, Any]:
             for step in outcome.path.steps
         ],
         "errors": _records(frame(outcome.looks)),
-        "healed": None if outcome.healed is None else vars(outcome.healed),
+        "healed": None
+        if outcome.healed is None
+        else vars(outcome.healed) | {"adopted": outcome.adopted},
         "errors_after_healing": _records(frame(outcome.after)),
         "costs": _records(outcome.costs),
         "behaviour": _records(outcome.behaviour),

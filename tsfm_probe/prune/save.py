@@ -1,18 +1,20 @@
 """Writing a pruned model: a folder that is there as a whole, or not at all."""
 
-import contextlib
 import copy
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
+from glob import escape
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError
 
 from tsfm_probe.durable import ADVICE, write_atomically, write_json
 from tsfm_probe.errors import CheckFailed, ProbeError, UsageError
@@ -33,27 +35,31 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
         if not (out / PLAN).is_file():
             found = f"what is in it was not written by prune (there is no {PLAN})"
             raise UsageError(f"--out {out} --overwrite", found, "another folder")
-    place = next(one for one in (out.absolute(), *out.absolute().parents) if one.is_dir())
+    place = next(one for one in out.resolve().parents if one.exists())
+    if not place.is_dir():
+        raise UsageError(f"--out {out}", f"{place} is a file", "a folder in a folder")
     if not os.access(place, os.W_OK):
         raise ProbeError(f"--out {out}", f"{place} cannot be written to", "another folder")
 
 
+def refuse_needed(out: Path, needed: Iterable[Path]) -> None:
+    """UsageError if one of these stands where the folder is to be written, or in it."""
+    for one in needed:
+        if out.resolve() in (one.resolve(), *one.resolve().parents):
+            found = f"{one} would be lost, which this run reads or writes"
+            raise UsageError(f"--out {out}", found, "another folder")
+
+
 def stored(source: Source) -> torch.dtype:
-    """The dtype that most weights of a checkpoint have in its files."""
+    """The narrowest dtype that holds every weight of a checkpoint as it is in its files."""
     names = {
         "F64": torch.float64,
         "F32": torch.float32,
         "F16": torch.float16,
         "BF16": torch.bfloat16,
     }
-    counts: dict[torch.dtype, int] = {}
-    for path in source.weight_files:
-        with safe_open(path, "pt") as file:
-            for key in file.keys():  # noqa: SIM118
-                found = names.get(file.get_slice(key).get_dtype())
-                if found is not None:
-                    counts[found] = counts.get(found, 0) + 1
-    return max(counts, key=lambda one: counts[one], default=torch.float32)
+    found = [names[one] for one in source.weight_dtypes() if one in names]
+    return reduce(torch.promote_types, found) if found else torch.float32
 
 
 def write(
@@ -91,8 +97,14 @@ def write(
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """A folder that takes the place of `out` when the block is left without an error."""
-    temporary = out.absolute().with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
+    """A folder that takes the place of `out` when the block is left without an error.
+
+    What a killed process left of its own one is removed.
+    """
+    out = out.resolve()
+    for left in out.parent.glob(f".{escape(out.name)}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
     old = temporary.with_suffix(".old")
     try:
         temporary.mkdir(parents=True)
@@ -104,18 +116,26 @@ def _beside(out: Path) -> Iterator[Path]:
         if out.exists():
             out.replace(old)
         temporary.replace(out)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            if old.exists() and not out.exists():
-                old.replace(out)
+    except (OSError, SafetensorError) as error:
+        number = _number(error)
         raise ProbeError(
             f"the folder {out} was to be written",
-            f"the system answered {error.strerror or error}",
-            ADVICE.get(error.errno or 0, "choose another folder"),
+            f"the system answered {os.strerror(number) if number else error}",
+            ADVICE.get(number, "choose another folder"),
         ) from error
     finally:
+        if old.exists() and not out.exists():
+            old.replace(out)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _number(error: Exception) -> int:
+    """The system's number of an error, which safetensors tells in its words alone; 0 if unknown."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    told = re.search(r"os error (\d+)", str(error))
+    return int(told[1]) if told else 0
 
 
 def _mask() -> int:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from tsfm_probe.models.cut.smaller import Cut, cut
 from tsfm_probe.probes.ablation import Job, Setting
 from tsfm_probe.prune.behaviour import behaviour
 from tsfm_probe.prune.budget import Budget
-from tsfm_probe.prune.confirm import Looks, after_healing, chosen, worst
+from tsfm_probe.prune.confirm import SEARCHED, Looks, after_healing, chosen, risen
 from tsfm_probe.prune.costs import costs
 from tsfm_probe.prune.curve import context_of, curve
 from tsfm_probe.prune.heal import Healed, Recipe, heal
@@ -79,6 +80,7 @@ class Study:
         length = context_of(self.model, self.setting)
         return np.resize(self.searching.windows[0].seen, length)
 
+    @cached_property
     def reached(self) -> Callable[[tuple], bool] | None:
         """Whether a cut is small or fast enough; None where that is not asked."""
         asked = self.setting
@@ -99,7 +101,7 @@ def searched(study: Study, judge: Judge, progress: Progress) -> tuple[pd.DataFra
     rows = [(name, units[name].kind, one.mase, one.wql) for name, one in rises.items()]
     table = pd.DataFrame(rows, columns=pd.Index(["unit", "kind", "MASE", "WQL"]))
     order = ordered(study.searching, study.choice, [units[name] for name in rises])
-    return table, search(judge, order, study.budget.steps, study.reached(), progress)
+    return table, search(judge, order, study.budget.steps, study.reached, progress)
 
 
 def steps(path: Searched) -> pd.DataFrame:
@@ -116,20 +118,21 @@ def within(study: Study, path: Searched, looks: Looks) -> Found:
     """The cut that is made; CheckFailed if nothing may be cut, or a target was not reached."""
     budget, last = study.budget, path.found[-1]
     asked = f"{study.model.name} was to be cut: {budget}"
-    if not last.at:
-        least = min(path.steps, key=lambda one: one.rise.worst)
+    allowed = [one for one in path.found if one.at and one.budget <= budget.most]
+    if not allowed:
+        tried = [one for one in path.steps if one.budget <= budget.most]
+        least = min(tried, key=lambda one: one.rise.worst)
         raise CheckFailed(
             asked,
             f"the least harmful part, {least.unit}, raises an error by {least.rise.worst:.2f} %",
             "a larger --budget-pp; nothing was written",
         )
-    reached = study.reached()
-    if reached and not reached(last.at):
+    if study.reached and not study.reached(last.at):
         words = f"{len(last.units)} parts could go, which is not enough"
         raise CheckFailed(asked, words, "a larger --budget-pp or target; nothing was written")
-    found = chosen([last] if budget.target else path.found, looks, budget.most)
+    found = chosen([last] if budget.target else allowed, looks, budget.most)
     if found is None:
-        rise = min(worst(looks, one.budget) for one in path.found if one.at)
+        rise = min(risen(looks, one.budget) for one in allowed)
         raise CheckFailed(
             asked,
             f"on windows that the search never saw an error rises by {rise:.2f} %",
@@ -163,15 +166,17 @@ def made(
     model, setting = study.model, study.setting
     smaller = cut(model, found.at)
     off = study.proof.of_cut(model, smaller, found.at)
-    healed = _healed(study, smaller, healing, progress)
-    after = after_healing(study.judges, smaller, found, setting.seed) if healed else ()
+    written, healed, after = _taught(study, smaller, looks, found, healing, progress)
     context, samples = context_of(model, setting), setting.samples
     cost = costs(
-        model, smaller, context, setting.horizon, samples, seed=setting.seed, progress=progress
+        *(model, written, context, setting.horizon, samples),
+        seed=setting.seed,
+        progress=progress,
+        dtype=stored(model.source),
     )
     return Outcome(
         original=model,
-        smaller=smaller,
+        smaller=written,
         cut=Cut.of(model.anatomy, found.at),
         found=found,
         path=path,
@@ -179,18 +184,38 @@ def made(
         looks=looks,
         costs=cost,
         curve=curve(model, setting, path.found, looks, progress),
-        behaviour=behaviour(model, smaller, setting.seed, samples),
+        behaviour=behaviour(model, written, setting.seed, samples),
         about=facts,
         off=off,
         healed=healed,
+        adopted=written is not smaller,
         after=after,
     )
 
 
-def _healed(study: Study, smaller: Model, asked: Healing, progress: Progress) -> Healed | None:
+def _taught(
+    study: Study,
+    smaller: Model,
+    looks: Looks,
+    found: Found,
+    healing: Healing,
+    progress: Progress,
+) -> tuple[Model, Healed | None, Looks]:
+    """The network that is written, and what healing came to.
+
+    That is the healed one if it errs less than the other where it was searched.
+    """
+    if not healing.minutes:
+        return smaller, None, ()
+    better = cut(study.model, found.at)
+    healed = _healed(study, better, healing, progress)
+    after = after_healing(study.judges, better, found, study.setting.seed)
+    errs_less = risen(after, found.budget, SEARCHED) < risen(looks, found.budget, SEARCHED)
+    return better if errs_less else smaller, healed, after
+
+
+def _healed(study: Study, smaller: Model, asked: Healing, progress: Progress) -> Healed:
     """Distil the original into the cut network, in the precision in which it will be written."""
-    if not asked.minutes:
-        return None
     context, setting = context_of(study.model, study.setting), study.setting
     if asked.on_data:
         lessons = Lessons.of(list(_before(study)), context, setting.horizon)
@@ -202,6 +227,8 @@ def _healed(study: Study, smaller: Model, asked: Healing, progress: Progress) ->
     place.mkdir(exist_ok=True)
     healed = heal(study.model, smaller, lessons, recipe, place, progress)
     smaller.net.to(stored(study.model.source)).to(torch.float32)
+    if smaller.body is not None:  # what the anatomy had computed from weights
+        smaller.anatomy = smaller.body.anatomy(smaller.net)
     return healed
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tsfm_probe.address import Address
 from tsfm_probe.anatomy import Anatomy
 from tsfm_probe.errors import UsageError, nearest
+from tsfm_probe.models.cut.smaller import Cut
 from tsfm_probe.probes import orders
 from tsfm_probe.probes.ablation import Job
 from tsfm_probe.surgery.plan import Plan, Trial
@@ -39,18 +41,34 @@ class Choice:
         orders.label(self.order)
 
     def units(self, anatomy: Anatomy) -> tuple[Trial, ...]:
-        """Every part that may be taken out alone, the larger ones first."""
+        """Every part that may be taken out alone, the larger ones first.
+
+        UsageError if there is none.
+        """
         stays = {at for pattern in self.keep for at in anatomy.select(pattern)}
         stays |= {at.whole for at in stays}
         found = []
         for kind in KINDS[self.what]:
+            if kind == "head" and not anatomy.heads:
+                continue
             for trial in Plan.each(anatomy, kind):
                 mlp = kind != "part" or not anatomy[trial.at[0]].heads
-                if (mlp or self.what != "mlps") and not stays & set(trial.at):
+                asked = (mlp or self.what != "mlps") and not stays & set(trial.at)
+                if asked and _leaves_a_layer(anatomy, trial):
                     found.append(trial)
         if not found:
-            raise UsageError(f"--what {self.what} with --keep", "nothing is left that may be cut")
+            asked = " ".join((f"--what {self.what}", *(f"--keep {one}" for one in self.keep)))
+            raise UsageError(asked, "nothing is left that may be cut", "others of them")
         return tuple(found)
+
+
+def _leaves_a_layer(anatomy: Anatomy, unit: Trial) -> bool:
+    """Whether every stack still has a layer without a unit."""
+    try:
+        Cut.of(anatomy, unit.at)
+    except UsageError:
+        return False
+    return True
 
 
 def ordered(job: Job, choice: Choice, alone: Iterable[Trial]) -> tuple[Trial, ...]:
@@ -63,7 +81,7 @@ def ordered(job: Job, choice: Choice, alone: Iterable[Trial]) -> tuple[Trial, ..
     if choice.order == "measured":
         return tuple(one for kind in KINDS[choice.what] for one in measured if one.kind == kind)
     if orders.label(choice.order) == orders.FILE:
-        return orders.ordered(replace(job, plan=Plan(measured)), choice.order)
+        return orders.listed(Path(choice.order), measured)
     found: list[Trial] = []
     for kind in KINDS[choice.what]:
         pool = tuple(one for one in measured if one.kind == kind)

@@ -87,7 +87,7 @@ def cut(model: Model, addresses: Iterable[Address]) -> Model:
         body.keep_layers(net, stack, left)
         kept = kept.without_layers(stack, left)
     made = copy.copy(model)
-    made.net, made.anatomy, made.kept = net, body.anatomy(net), kept
+    made.net, made.anatomy, made.kept = net.eval(), body.anatomy(net), kept
     return made
 
 
