@@ -45,7 +45,13 @@ def test_it_ends_with_tables_a_page_and_an_answer(
     said = command("attribute", folder, "--data", sales, *FEW, "--out", out)
     assert said.code == 0, said.err
     files = {f"{name}.csv" for name in (*TABLES, "answer", "skipped")}
-    assert {one.name for one in out.iterdir()} == files | {"figures", "report.html", "run.json"}
+    assert {one.name for one in out.iterdir()} == {
+        *files,
+        "figures",
+        "report.html",
+        "run.json",
+        ".lock",
+    }
     drawn = {one.name for one in (out / "figures").iterdir()}
     assert drawn == {f"{name}.{form}" for name in FIGURES for form in ("png", "svg")}
     model = tiny("chronos-t5")

@@ -24,7 +24,7 @@ from tsfm_probe.models.names import KNOWN
 Command = Callable[..., Said]
 COMMANDS = get_command(cli.app).commands  # pyright: ignore[reportAttributeAccessIssue]
 WRITTEN = {
-    "run.json", "shards", "table.parquet", "answer.csv", "answer.parquet", "skipped.csv",
+    "run.json", ".lock", "shards", "table.parquet", "answer.csv", "answer.parquet", "skipped.csv",
     "report.html", "figures",
 }  # fmt: skip
 BRIEF = ("--horizon", 4, "--windows", 2)

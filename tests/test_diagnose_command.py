@@ -101,7 +101,13 @@ def test_it_ends_with_tables_a_page_and_an_answer(
     said = command("diagnose", bolt, "--data", visits, *FEW, "--out", out)
     assert said.code == 0, said.err
     files = {f"{name}.csv" for name in (*TABLES, "answer", "skipped")}
-    assert {one.name for one in out.iterdir()} == files | {"figures", "report.html", "run.json"}
+    assert {one.name for one in out.iterdir()} == {
+        *files,
+        "figures",
+        "report.html",
+        "run.json",
+        ".lock",
+    }
     drawn = {one.stem for one in (out / "figures").iterdir()}
     assert drawn - {"validation"} == FIGURES | {f"examples-{one}" for one in range(1, 9)}
     assert all((out / "figures" / f"{one}.svg").exists() for one in drawn)

@@ -20,7 +20,7 @@ from tsfm_probe.scores.weights import COMPARED, METHODS, head_order, scored, spe
 Command = Callable[..., Said]
 Checkpoints = Callable[[str], Path]
 FILES = {
-    "figures", "matrices.parquet", "order.txt", "report.html", "run.json", "scores.csv",
+    "figures", "matrices.parquet", "order.txt", "report.html", "run.json", ".lock", "scores.csv",
     "scores.parquet", "spectra.parquet",
 }  # fmt: skip
 

@@ -1,16 +1,25 @@
-"""Writing files so that a reader finds the old one or the new one, and never half of one."""
+"""Writing files so that a reader finds the old one or the new one, and never half of one.
+
+And a lock on a folder, so that two processes do not write into it at the same time.
+"""
 
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
+import weakref
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tsfm_probe.errors import ProbeError
+from filelock import BaseFileLock, FileLock, Timeout
 
+from tsfm_probe.errors import ProbeError, UsageError
+
+LOG = logging.getLogger(__name__)
+LOCK = ".lock"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 ADVICE = {
     errno.ENOSPC: "free some space or choose another folder",
@@ -60,6 +69,36 @@ def write_json(path: Path, value: Any) -> None:
 def temporary_files(folder: Path) -> list[Path]:
     """The files that a killed `write_atomically` left behind in a folder."""
     return sorted(file for file in folder.iterdir() if TEMPORARY.fullmatch(file.name))
+
+
+class Lock:
+    """Keeps other processes out of a folder for as long as this object lives.
+
+    The system lets go of it when the process ends, however it ends.
+    """
+
+    def __init__(self, held: BaseFileLock) -> None:
+        self._end = weakref.finalize(self, held.release)
+
+
+def locked(folder: Path) -> Lock | None:
+    """Take the lock of a folder; the same process may take it again.
+
+    UsageError if another process has it; None, with a warning, where the file system has no locks.
+    """
+    lock = FileLock(folder / LOCK, thread_local=False, is_singleton=True)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise UsageError(
+            f"the folder {folder} was chosen for the results",
+            "another process is writing into it",
+            "wait until that one has ended, or choose another --out",
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        LOG.warning("%s cannot be locked (%s): start one process at a time on it", folder, error)
+        return None
+    return Lock(lock)
 
 
 def _reach_disk(folder: Path) -> None:

@@ -10,14 +10,14 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from tsfm_probe.durable import temporary_files, write_atomically, write_json
+from tsfm_probe.durable import LOCK, Lock, locked, temporary_files, write_atomically, write_json
 from tsfm_probe.errors import DataError, ProbeError, UsageError
 from tsfm_probe.shard import SCHEMA, read_shard, to_parquet, write_shard
 from tsfm_probe.table import Table
@@ -37,6 +37,7 @@ class RunRecord:
     status: "running" or "done".
     plan: names of the trials, in order, once they are known.
     damaged: one line for every damaged shard that was found and removed.
+    lock: keeps other processes out of the folder while this record lives; it is not written.
     """
 
     identity: Mapping[str, str]
@@ -48,6 +49,7 @@ class RunRecord:
     plan: Sequence[str] = ()
     damaged: Sequence[str] = ()
     format: int = FORMAT
+    lock: Lock | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def read(cls, path: Path) -> "RunRecord":
@@ -62,7 +64,7 @@ class RunRecord:
         if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
             words = f"its format is {found['format']}, this version reads format {FORMAT}"
             raise UsageError(f"{path} was to be read", words, way_out)
-        names = {field.name for field in fields(cls)}
+        names = {one.name for one in fields(cls)} - {"lock"}
         if not isinstance(found, dict) or set(found) != names or not _is_text(found["identity"]):
             raise UsageError(f"{path} was to be read", "it is not the record of a run", way_out)
         return cls(**found)
@@ -78,7 +80,8 @@ class RunRecord:
             record = cls.read(folder / "run.json")
             _check_same(folder, dict(record.identity), dict(identity))
             return record
-        if folder.is_dir() and set(folder.iterdir()) - set(temporary_files(folder)):
+        own = {folder / LOCK, *temporary_files(folder)} if folder.is_dir() else set()
+        if folder.is_dir() and set(folder.iterdir()) - own:
             raise UsageError(
                 f"the folder {folder} was chosen for the results",
                 "it holds files but no run.json, so it is not the folder of a run",
@@ -92,28 +95,32 @@ class RunRecord:
     ) -> "RunRecord":
         """That of a run that begins in a folder, or goes on there; the folder is made.
 
-        UsageError as from `of`; ProbeError if the folder cannot be made.
+        UsageError as from `of`, or if another process is writing there; ProbeError if the folder
+        cannot be made.
         """
         _make_folder(folder)
+        cls.of(folder, identity)  # nothing is put into a folder that is not a run's
+        lock = locked(folder)
         record, now = cls.of(folder, identity), _now()
         for leftover in temporary_files(folder):
             leftover.unlink(missing_ok=True)
         if record is None:
-            return cls(dict(identity), dict(about), now, now)
+            return cls(dict(identity), dict(about), now, now, lock=lock)
         continued = (*record.continued, now)
-        return replace(record, about=dict(about), continued=continued, status="running")
+        return replace(record, about=dict(about), continued=continued, status="running", lock=lock)
 
     def noted(self, folder: Path, **changes: str | tuple[str, ...]) -> "RunRecord":
         """The same with changes, after it was written to run.json."""
         changed = replace(self, updated=_now(), **changes)
-        write_json(folder / "run.json", asdict(changed))
+        written = asdict(replace(changed, lock=None))
+        write_json(folder / "run.json", {k: v for k, v in written.items() if k != "lock"})
         return changed
 
 
 class RunFolder:
     """One run's folder: `run.json`, `shards/`, and at the end `table.parquet` and the answer.
 
-    One process at a time may write into it.
+    One process at a time may write into it: it holds the folder's lock as long as it lives.
     """
 
     def __init__(self, path: Path, record: RunRecord) -> None:

@@ -1,7 +1,8 @@
-"""One shard of a run: one trial's rows in a Parquet file that notices every change of them."""
+"""One shard of a run: some rows in a Parquet file that notices every change of them."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,30 @@ def write_shard(path: Path, trial: str, run: str, frame: pd.DataFrame) -> None:
     run: a fingerprint of the run that the rows belong to.
     frame: columns COLUMNS, every row of this trial; ProbeError otherwise.
     """
-    table = _to_arrow(trial, frame)
-    marks = {"trial": trial, "run": run, "rows": str(len(frame)), "sha256": _digest(table)}
-    write_atomically(path, to_parquet(table.replace_schema_metadata(marks)))
+    seal(path, _to_arrow(trial, frame), {"trial": trial, "run": run})
 
 
 def read_shard(path: Path, trial: str, run: str) -> pa.Table:
-    """A trial's rows with the schema SCHEMA; DataError if they are not what was written.
+    """A trial's rows with the schema SCHEMA; DataError if they are not what was written."""
+    asked = f"the results of the trial {trial!r} were to be read from {path.name}"
+    return unseal(path, SCHEMA, {"trial": trial, "run": run}, asked)
 
-    Page checksums, the schema, and the marks (trial, run, number of rows, sha256 of all rows)
+
+def seal(path: Path, table: pa.Table, marks: Mapping[str, str]) -> None:
+    """Write rows with marks that say whose they are, and what `unseal` knows them by.
+
+    Text columns of the table have the type TEXT, all others are numbers.
+    """
+    known = {**marks, "rows": str(table.num_rows), "sha256": _digest(table)}
+    write_atomically(path, to_parquet(table.replace_schema_metadata(known)))
+
+
+def unseal(path: Path, schema: pa.Schema, marks: Mapping[str, str], asked: str) -> pa.Table:
+    """The rows that `seal` wrote; DataError if they are not, with `asked` as its first words.
+
+    Page checksums, the schema, and the marks (those given, number of rows, sha256 of all rows)
     are checked. ProbeError if the file is there but the system does not let it be read.
     """
-    asked = f"the results of the trial {trial!r} were to be read from {path.name}"
     again = "start the same command again, which computes this trial again"
     try:
         data = path.read_bytes()
@@ -46,15 +59,15 @@ def read_shard(path: Path, trial: str, run: str) -> pa.Table:
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         table = file.read()
-        if not table.schema.equals(SCHEMA):
+        if not table.schema.equals(schema):
             raise DataError(asked, "its columns are not those of a table", again)
         noted = table.schema.metadata or {}
-        marks = {key.decode(): text.decode() for key, text in noted.items()}
+        read = {key.decode(): text.decode() for key, text in noted.items()}
         found = {"rows": str(table.num_rows), "sha256": _digest(table)}
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         raise DataError(asked, f"the file is damaged ({error})", again) from error
-    expected = {"trial": trial, "run": run, **found}
-    wrong = [name for name, text in expected.items() if marks.get(name) != text]
+    expected = {**marks, **found}
+    wrong = [name for name, text in expected.items() if read.get(name) != text]
     if wrong:
         raise DataError(asked, f"it is damaged or another's: wrong {', '.join(wrong)}", again)
     return table.replace_schema_metadata(None)
@@ -75,7 +88,9 @@ def _to_arrow(trial: str, frame: pd.DataFrame) -> pa.Table:
         allowed = f"needed are exactly {', '.join(COLUMNS)}"
         raise ProbeError(asked, f"the columns are {', '.join(map(str, frame.columns))}", allowed)
     try:
-        columns = [_to_column(name, frame[name].to_numpy()) for name in COLUMNS]
+        columns = [
+            column(name, frame[name].to_numpy(), SCHEMA.field(name).type) for name in COLUMNS
+        ]
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise ProbeError(asked, str(error), "text, whole numbers and numbers") from error
     others = set(frame["trial"]) - {trial}
@@ -84,10 +99,9 @@ def _to_arrow(trial: str, frame: pd.DataFrame) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def _to_column(name: str, values: np.ndarray) -> pa.Array:
+def column(name: str, values: np.ndarray, kind: pa.DataType) -> pa.Array:
     """One column in its type; NaN stays NaN in numbers and is an error in text."""
-    kind = TYPES.get(name)
-    if kind is None:
+    if kind.equals(TEXT):
         if pd.isna(values).any():
             raise ValueError(f"the column {name} has missing values")
         return pa.array(values.astype(object), pa.string()).dictionary_encode()

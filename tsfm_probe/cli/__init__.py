@@ -8,8 +8,12 @@ import typer
 from tsfm_probe.cli.ablate import ablate
 from tsfm_probe.cli.about import check, models, version
 from tsfm_probe.cli.attribute import attribute
+from tsfm_probe.cli.bench import bench
+from tsfm_probe.cli.bench_dysts import dysts
+from tsfm_probe.cli.bench_fev import fev
 from tsfm_probe.cli.diagnose import diagnose
 from tsfm_probe.cli.extract import extract
+from tsfm_probe.cli.prune import prune
 from tsfm_probe.cli.score import score
 from tsfm_probe.errors import PartlyDone, ProbeError, UsageError
 
@@ -21,8 +25,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ablate, score, attribute, diagnose, extract, models, check, version):
+for command in (ablate, score, attribute, diagnose, prune, extract, models, check, version):
     app.command()(command)
+bench.command("fev")(fev)
+bench.command("dysts")(dysts)
+app.add_typer(bench)
 
 # A mistake in a command line: a class of click, of which newer versions of typer bring their own.
 Mistake: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")

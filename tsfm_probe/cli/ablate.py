@@ -23,6 +23,7 @@ from tsfm_probe.cli.options import (
     TargetColumn,
     TimeColumn,
     Windows,
+    batch_size_of,
 )
 from tsfm_probe.errors import UsageError
 
@@ -105,7 +106,7 @@ def ablate(
 
     setting = Setting(by, only, method, horizon, windows, context, samples, seed, limit, joint)
     columns = command.Columns(item_column, time_column, target_column, freq)
-    size = _batch_size(batch_size)
+    size = batch_size_of(batch_size)
     asked = command.Request(
         model, device, dtype, setting, data or [], columns, threshold_pp, size, out, predictors
     )
@@ -118,11 +119,3 @@ def ablate(
         (several.dry_run if dry_run else several.execute)(asked, together, terminal)
     else:
         (command.dry_run if dry_run else command.execute)(asked, terminal)
-
-
-def _batch_size(text: str) -> int:
-    if text == "auto":
-        return 0
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise UsageError(f"--batch-size {text!r}", allowed="allowed is auto or a number from 1")
-    return int(text)

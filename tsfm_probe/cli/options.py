@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tsfm_probe.errors import UsageError
+
 ModelName = Annotated[
     str,
     typer.Argument(
@@ -44,3 +46,12 @@ BatchSize = Annotated[
     str, typer.Option(help="Windows at once; auto is halved when memory runs out.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell the plan and its cost, run nothing.")]
+
+
+def batch_size_of(text: str) -> int:
+    """The number of --batch-size, 0 for auto; UsageError if it is neither."""
+    if text == "auto":
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"--batch-size {text!r}", allowed="allowed is auto or a number from 1")
+    return int(text)

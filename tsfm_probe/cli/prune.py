@@ -65,7 +65,7 @@ def prune(
         str, typer.Option(help="What it learns on: generated series, or data (the file's).")
     ] = "generated",
     curve: Annotated[
-        bool, typer.Option(help="Show budgets of 0, 0.5, 1, 2 and 5 % beside the one asked for.")
+        bool, typer.Option(help="Search larger budgets too, to 5 %, and show what each would give.")
     ] = True,
     horizon: Horizon = 24,
     windows: Windows = 8,
@@ -103,7 +103,7 @@ def prune(
     from tsfm_probe.prune.study import Healing
     from tsfm_probe.prune.units import Choice
 
-    if heal_on not in ("generated", "data") or heal < 0:
+    if heal_on not in ("generated", "data") or not 0 <= heal < float("inf"):
         raise UsageError(
             f"--heal {heal:g} --heal-on {heal_on!r}", allowed="0 or more minutes, generated or data"
         )

@@ -16,7 +16,7 @@ from tsfm_probe.prune.budget import Budget
 from tsfm_probe.prune.card import card, rows_of
 from tsfm_probe.prune.confirm import confirmed, frame
 from tsfm_probe.prune.outcome import Outcome, plan_of, words
-from tsfm_probe.prune.save import refuse_existing, stored, write
+from tsfm_probe.prune.save import refuse_existing, refuse_needed, stored, write
 from tsfm_probe.prune.study import Healing, Study, divided, made, searched, steps, within
 from tsfm_probe.prune.units import Choice
 from tsfm_probe.report.prune_page import write as write_page
@@ -91,6 +91,7 @@ def execute(asked: Request, terminal: Terminal) -> None:
     searching, unseen = divided(job, asked.choice)
     same = identity(job, data) | asked.about()
     place = asked.folder or Path("runs") / short_name(model, data, "prune", same)
+    refuse_needed(asked.out, (model.source.folder, place, *asked.paths))
     facts = same | origin(model, data)
     folder = RunFolder.start(place, same, facts)
     note_left_out(job, data, folder.path)
@@ -116,10 +117,11 @@ def _saved(study: Study, outcome: Outcome, asked: Request, terminal: Terminal) -
     proof = study.proof
     expected = (
         proof.forecast(outcome.smaller)
-        if outcome.healed
+        if outcome.healed and outcome.adopted
         else proof.ablated(outcome.original, outcome.found.at)
     )
     terminal.say(f"writing {asked.out}")
+    refuse_existing(asked.out, asked.overwrite)  # much may have happened since the start
     write(
         outcome.smaller,
         asked.out,
@@ -149,7 +151,7 @@ def _told(
     said = words(outcome)
     terminal.say("drawing the page")
     page = write_page(folder.path, tables, said, outcome.removed, outcome.about)
-    folder.done(())
+    folder.record = folder.record.noted(folder.path, status="done")
     if terminal.as_json:
         told = {"about": dict(outcome.about), "summary": said, "cut": outcome.removed}
         rows = {name: table.to_dict("records") for name, table in tables.items()}

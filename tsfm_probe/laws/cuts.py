@@ -1,6 +1,7 @@
 """Law 10: a network that parts were cut from forecasts as the ablated one does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,11 +32,8 @@ def deviation(subject: Subject, smaller: Model, addresses: tuple[Address, ...]) 
     """How far a cut model's forecasts are from those of the ablated one, over their size."""
     asked = Cut.of(subject.model.anatomy, addresses).addresses(subject.model.anatomy)
     ablated = subject.forecast(*map(Edit, asked))
-    return relative(Subject(smaller, *_rest(subject)).forecast(), ablated)
-
-
-def _rest(subject: Subject) -> tuple:
-    return subject.contexts, subject.horizon, subject.groups
+    groups = subject.groups if smaller.joint else None  # nothing is left that reads across series
+    return relative(replace(subject, model=smaller, groups=groups).forecast(), ablated)
 
 
 def _first_heads(model: Model) -> tuple[Address, ...]:

@@ -8,8 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from tsfm_probe.data.series import Window
-from tsfm_probe.models.base import Model, members
+from tsfm_probe.models.base import Model
 from tsfm_probe.models.draws import known
+from tsfm_probe.models.groups import members
 
 KEPT_BYTES = 512 * 2**20
 

@@ -128,7 +128,9 @@ def _by_heads(pool: Sequence[Trial], heads: Sequence[Address]) -> Order:
     for number, head in enumerate(heads):
         place.setdefault(head, []).append(number)
         place.setdefault(head.whole, []).append(number)
+    last = [len(heads)]  # a layer that lost all its heads has no place among them
     found = {
-        one.name: np.mean([number for at in one.at for number in place.get(at, [])]) for one in pool
+        one.name: np.mean([number for at in one.at for number in place.get(at, [])] or last)
+        for one in pool
     }
     return tuple(sorted(pool, key=lambda one: found[one.name]))

@@ -107,7 +107,7 @@ class Sweep:
             try:
                 return run()
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 before = self._largest()
                 while self.batch_size > 1 and self._largest() == before:
@@ -125,7 +125,8 @@ class Sweep:
         return max(len(one.places) for one in self.batches)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that the memory of the machine or of the GPU is not enough."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)

@@ -1,0 +1,1 @@
+"""Standard benchmarks, by the protocols that their authors publish."""
