@@ -29,7 +29,7 @@ PROOF = Proof(contexts(), 9)
 
 def walks(*lengths: int) -> tuple[Series, ...]:
     """Daily random walks far from zero, of these lengths: s0, s1, ..."""
-    rng, start = np.random.default_rng(0), pd.Timestamp("2020-01-06")
+    rng, start = np.random.default_rng(0), pd.Timestamp.fromisoformat("2020-01-06")
     values = [50 + rng.normal(size=length).cumsum() for length in lengths]
     return tuple(Series(f"s{number}", one, start, "D") for number, one in enumerate(values))
 

@@ -204,5 +204,5 @@ def test_the_interface_of_upstream_forecasts_with_the_pruned_network(
     found = theirs[[str(one) for one in LEVELS]].to_numpy().reshape(2, 6, 9)
     assert np.isfinite(found).all()
     if not model.draws_samples:
-        given = [frame["target"][frame["item_id"] == name].to_numpy() for name in "ab"]
+        given = [frame["target"].to_numpy()[frame["item_id"] == name] for name in "ab"]
         assert relative(found, smaller.forecast(given, 6).values) <= 1e-5

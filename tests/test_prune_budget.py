@@ -34,7 +34,7 @@ Tiny = Callable[[str], Model]
         ({"size": 0.5, "latency": 0.5}, "--target-size and --target-latency; one of them"),
     ],
 )
-def test_a_budget_that_cannot_be_is_refused(asked: dict[str, float], words: str) -> None:
+def test_a_budget_that_cannot_be_is_refused(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Budget(**asked)
 

@@ -53,11 +53,13 @@ def prune(
         typer.Option(help="What must stay, such as 'decoder.*.cross.*'; several times."),
     ] = None,
     target_size: Annotated[
-        float, typer.Option(help="Cut until this share of the parameters is left, such as 0.5.")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="Cut until this share of the parameters is left, such as 0.5."),
+    ] = None,
     target_latency: Annotated[
-        float, typer.Option(help="Cut until a forecast takes this share of the time, such as 0.6.")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="Cut until a forecast takes this share of the time, such as 0.6."),
+    ] = None,
     heal: Annotated[
         float, typer.Option(help="Minutes in which the cut network learns from the original.")
     ] = 0.0,

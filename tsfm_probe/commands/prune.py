@@ -89,10 +89,10 @@ def execute(asked: Request, terminal: Terminal) -> None:
     job = Job.of(model, data.series, asked.setting)
     say_left_out(job, data, terminal)
     searching, unseen = divided(job, asked.choice)
-    same = identity(job, data) | asked.about()
+    same = identity(job, data) | {"probe": "prune"}  # what was measured serves other budgets too
     place = asked.folder or Path("runs") / short_name(model, data, "prune", same)
     refuse_needed(asked.out, (model.source.folder, place, *asked.paths))
-    facts = same | origin(model, data)
+    facts = same | asked.about() | origin(model, data)
     folder = RunFolder.start(place, same, facts)
     note_left_out(job, data, folder.path)
     study = Study(

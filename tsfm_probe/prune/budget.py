@@ -26,21 +26,21 @@ class Budget:
 
     percent: by how much the errors may rise; None: USUAL, or whatever a target takes.
     size: share of the parameters that may be left; latency: share of the time of a forecast of one
-    series; 0 where that is no target. curve: whether larger budgets are shown beside it; smaller
+    series; None where that is no target. curve: whether larger budgets are shown beside it; smaller
     ones are always searched, because their cut is made where that of the asked one does not hold.
     UsageError for what cannot be.
     """
 
     percent: float | None = None
-    size: float = 0.0
-    latency: float = 0.0
+    size: float | None = None
+    latency: float | None = None
     curve: bool = True
 
     def __post_init__(self) -> None:
         if self.percent is not None and not 0 <= self.percent < math.inf:
             raise UsageError(f"--budget-pp {self.percent}", allowed="a number of 0 or more")
         for name, share in (("size", self.size), ("latency", self.latency)):
-            if share and not 0 < share < 1:
+            if share is not None and not 0 < share < 1:
                 raise UsageError(f"--target-{name} {share}", allowed="a share between 0 and 1")
         if self.size and self.latency:
             raise UsageError("--target-size and --target-latency", allowed="one of them")
@@ -81,7 +81,7 @@ class Budget:
             smaller = cut(model, at)
             if self.size:
                 return smaller.parameters <= self.size * model.parameters
-            return latency((model, smaller), contexts, horizon, samples).ratio <= self.latency
+            return latency((model, smaller), contexts, horizon, samples).ratio <= (self.latency or 0.0)
 
         return enough
 

@@ -65,7 +65,7 @@ def frame(looks: Iterable[Looked]) -> pd.DataFrame:
 
 
 def _looked(rows: pd.DataFrame, budget: float, part: str, seed: int) -> list[Looked]:
-    verdicts = answer(Table(rows, {}), threshold_pp=min(budget, LARGEST), seed=seed)
+    verdicts = answer(Table(rows, {}), threshold_pp=min(max(budget, 0.0), LARGEST), seed=seed)
     names = ("metric", "ratio", "low", "high", "verdict", "series", "windows")
     told = {row[0]: row for row in zip(*(verdicts[name].tolist() for name in names), strict=True)}
     found = [Looked(budget, part, *told[metric]) for metric in METRICS]

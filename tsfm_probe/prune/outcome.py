@@ -94,7 +94,7 @@ def _verdict(outcome: Outcome) -> str:
     if not asked.target and found.budget < asked.most:
         fell = (
             f" What {asked.most:g} % allowed in the search did not hold there, so this is the cut "
-            f"of {found.budget:g} %."
+            + ("at which they were lowest." if found.budget < 0 else f"of {found.budget:g} %.")
         )
     return f"Asked for: {asked}; {said} ({many} budgets were looked at).{fell}"
 

@@ -2,7 +2,9 @@
 
 The drop is always that of everything taken out so far, measured: what is left compensates, or
 fails to, so that single drops do not add up. What a budget refused is tried again by a larger one,
-which starts from what the smaller one took: the cuts of rising budgets contain each other.
+which starts from what the smaller one took: the cuts of rising budgets contain each other. The
+errors may fall at first, and what was gained so is spent on further cuts; so the cut at which they
+were lowest is one more to be looked at.
 """
 
 import hashlib
@@ -92,7 +94,23 @@ def search(
         found.append(Found(budget, names, _addresses(taken), last))
         if reached and taken and reached(_addresses(taken)):
             break
-    return Path(tuple(steps), tuple(found))
+    best = [] if reached else _lowest(steps, taken, found[0])
+    return Path(tuple(steps), (*best, *found))
+
+
+def _lowest(steps: Sequence[Step], taken: Sequence[Trial], first: Found) -> list[Found]:
+    """The cut at which the errors were lowest, if that is on the way to the first budget's.
+
+    Its budget is what it was found with, which is below 0: it has the most to spare for windows
+    that were not searched.
+    """
+    went = [step for step in steps if step.taken and step.budget == first.budget]
+    best = min(went, key=lambda step: (step.rise.worst, -step.cut), default=None)
+    if best is None or best.rise.worst >= min(0.0, first.rise.worst):
+        return []
+    units = taken[: best.cut]
+    names = tuple(unit.name for unit in units)
+    return [Found(best.rise.worst, names, _addresses(units), best.rise)]
 
 
 def _tried(

@@ -58,7 +58,7 @@ class Panel:
 
 def budget_name(budget: float) -> str:
     """A budget as text."""
-    return "any" if isinf(budget) else f"{budget:g}\u00a0%"
+    return "any" if isinf(budget) else f"{budget:.2g}\u00a0%"
 
 
 def same_cut(curve: pd.DataFrame, removed: Sequence[str]) -> list[bool]:

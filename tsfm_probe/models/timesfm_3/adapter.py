@@ -160,7 +160,9 @@ class TimesFM3(Model):
         steps = min(context, self.context_length) + self._future(horizon)
         return float(maps(self.net) * -(-steps // self.net.input_patch_len))
 
-    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float:
+    def deviation_from_upstream(self, contexts: Sequence[np.ndarray], horizon: int) -> float | None:
+        if self.kept:  # upstream reads a folder, and no network that parts were cut from
+            return None
         ours = self.forecast(contexts, horizon).values
         with redirect_stdout(StringIO()), TemporaryDirectory() as saved:
             folder = self.source.folder  # the hub's client prints that it reads one
