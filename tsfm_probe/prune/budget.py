@@ -81,7 +81,8 @@ class Budget:
             smaller = cut(model, at)
             if self.size:
                 return smaller.parameters <= self.size * model.parameters
-            return latency((model, smaller), contexts, horizon, samples).ratio <= (self.latency or 0.0)
+            ratio = latency((model, smaller), contexts, horizon, samples).ratio
+            return ratio <= (self.latency or 0.0)
 
         return enough
 
