@@ -21,7 +21,7 @@ from tsfm_probe.evaluate.dysts import (
     valid_steps,
 )
 from tsfm_probe.evaluate.dysts_work import Job, Worker, units
-from tsfm_probe.evaluate.gift_eval_work import Forecasting
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.paired import paired
 from tsfm_probe.evaluate.trials import UNTOUCHED, Trial, trials
 from tsfm_probe.models import load

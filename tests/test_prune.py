@@ -90,6 +90,8 @@ def test_a_model_is_pruned_as_it_was_asked(
     card = (out / "README.md").read_text()
     assert all(line in card for line in told["summary"])
     assert 'load("out")' in card
+    shared = card + (out / "config.json").read_text()
+    assert str(checkpoints(family).parent) not in shared
 
 
 def test_a_pruned_model_is_a_model(

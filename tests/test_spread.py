@@ -2,8 +2,11 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +14,11 @@ import pandas as pd
 import pytest
 
 from tests.said import Said
-from tsfm_probe.errors import PartlyDone, UsageError
+from tsfm_probe.commands.terminal import Terminal
+from tsfm_probe.commands.tested import done
+from tsfm_probe.errors import PartlyDone, ProbeError, UsageError
+from tsfm_probe.evaluate import cluster
+from tsfm_probe.evaluate.processes import Processes
 from tsfm_probe.evaluate.spread import Workers, fill_by
 from tsfm_probe.evaluate.store import Store, Unit, fill
 
@@ -94,21 +101,88 @@ def test_what_a_process_did_before_it_died_is_kept(alone: pd.DataFrame, tmp_path
     )
 
 
-def test_a_cluster_does_again_what_a_lost_worker_had(alone: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_cluster_does_again_what_a_lost_worker_had(
+    alone: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     utils = pytest.importorskip("ray.cluster_utils")
-    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    own = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
         store = store_in(tmp_path / "run")
-        make = partial(made, tmp_path, UNITS[5].name)
-        with Workers(ray=cluster.address).hands(make, "cpu") as hands:
+        monkeypatch.chdir(tmp_path)  # it was started in another folder
+        make = partial(made, Path(), UNITS[5].name)
+        with Workers(ray=own.address).hands(make, "cpu") as hands:
             fill_by(hands, store, UNITS)
     finally:
-        cluster.shutdown()
+        own.shutdown()
     assert (tmp_path / "killed").exists()
     pd.testing.assert_frame_equal(
         rows(store).drop(columns="process"), alone.drop(columns="process")
     )
     assert len(list(tmp_path.glob("*-cpu"))) == 3  # two workers, and the one that followed
+
+
+def test_a_unit_that_kills_every_worker_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(cluster, "AGAIN", 0)
+    store = store_in(tmp_path / "run")
+    make = partial(made, tmp_path, UNITS[1].name)
+    lost = pytest.raises(PartlyDone, match=r"worker was lost 1 times.*the same command goes on")
+    with lost, Workers(ray="local").hands(make, "cpu") as hands:
+        fill_by(hands, store, UNITS[:2])
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"  # bound, but nobody listens
+        since = time.monotonic()
+        with (
+            pytest.raises(ProbeError, match=r"no cluster answers .*; start one with `ray start"),
+            Workers(ray=address).hands(partial(made, Path(), ""), "cpu"),
+        ):
+            pass
+    assert time.monotonic() - since < 20
+
+
+def test_what_is_done_is_handed_over_before_an_error_is_raised() -> None:
+    good, bad = Future[pd.DataFrame](), Future[pd.DataFrame]()
+    good.set_result(pd.DataFrame({"task": ["sound"]}))
+    bad.set_exception(ProbeError("something"))
+    with ProcessPoolExecutor(1) as pool:  # it is given nothing
+        hands = Processes(pool, 2)
+        hands.running = {bad: UNITS[0], good: UNITS[1]}
+        assert [unit for unit, _ in hands.take()] == [UNITS[1]]
+        with pytest.raises(ProbeError, match="something"):
+            hands.take()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a worker is told."""
+
+    device: str
+    dtype: str
+
+
+class Telling:
+    """Says what it was told."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    def __call__(self, unit: Unit) -> pd.DataFrame:
+        return pd.DataFrame({"told": [f"{self.asked.device} {self.asked.dtype}"]})
+
+
+def test_workers_take_the_precision_that_the_run_has(tmp_path: Path) -> None:
+    """What "auto" is depends on the device, and theirs may be another."""
+    store = Store.start(tmp_path / "run", {"dtype": "bfloat16"}, {}, {"told": str})
+    asked, workers = Asked("cuda:7", "auto"), Workers(("cpu",))
+    done(store, UNITS[:1], Telling(asked), asked, workers, Terminal(quiet=True))
+    assert store.rows(UNITS[0])["told"].tolist() == ["cpu bfloat16"]
 
 
 @pytest.mark.parametrize("devices", ["gpu", "cpu,", "cuda:x", "cuda:0,tpu"])

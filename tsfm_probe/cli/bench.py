@@ -115,7 +115,7 @@ def gift_eval(
     terminal = Terminal(quiet, as_json)
     terminal.set_up()
     from tsfm_probe.commands import bench as command
-    from tsfm_probe.evaluate.gift_eval_work import Forecasting
+    from tsfm_probe.evaluate.forecasting import Forecasting
     from tsfm_probe.evaluate.spread import Workers
 
     how = Forecasting(samples, seed, context, joint, batch_size_of(batch_size))

@@ -64,7 +64,7 @@ def dysts(
     terminal.set_up()
     from tsfm_probe.commands import bench_dysts as command
     from tsfm_probe.evaluate.dysts import Protocol
-    from tsfm_probe.evaluate.gift_eval_work import Forecasting
+    from tsfm_probe.evaluate.forecasting import Forecasting
     from tsfm_probe.evaluate.spread import Workers
 
     protocol = Protocol(context, horizon, granularity, conditions, threshold, seed)

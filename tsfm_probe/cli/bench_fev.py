@@ -89,7 +89,7 @@ def fev(
         raise UsageError(
             "the tasks of fev", f"{error.name} is not installed", "pip install 'tsfm-probe[bench]'"
         ) from error
-    from tsfm_probe.evaluate.gift_eval_work import Forecasting
+    from tsfm_probe.evaluate.forecasting import Forecasting
     from tsfm_probe.evaluate.spread import Workers
 
     how = Forecasting(samples, seed, context, joint, batch_size_of(batch_size))

@@ -11,11 +11,11 @@ import pandas as pd
 from tsfm_probe.commands.origin import made_by, short_hash
 from tsfm_probe.commands.terminal import Terminal
 from tsfm_probe.commands.tested import change, done, identity
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.gift_eval import Evaluation, chosen, folder_of
 from tsfm_probe.evaluate.gift_eval_sets import official
 from tsfm_probe.evaluate.gift_eval_work import (
     COLUMNS,
-    Forecasting,
     Task,
     Worker,
     multiply_adds,
@@ -81,8 +81,7 @@ def prepare(asked: Request, terminal: Terminal) -> Job:
     tests = tuple(Evaluation.open(folder, one, asked.how.joint) for one in found)
     terminal.say(f"loading {asked.model}")
     worker = Worker(task)
-    model = worker.subjects.model(UNTOUCHED)
-    asked.how.predictor(model, 1)  # what the model cannot do is told before anything is run
+    model = asked.how.checked(worker.subjects, tried)
     work = units(tests, tried, worker.subjects)
     return Job(model, task, tests, work, worker, published)
 
@@ -148,7 +147,7 @@ def _submit(job: Job, found: pd.DataFrame, folder: Path, dtype: str) -> None:
         name = last if trial == UNTOUCHED else trial.name if trial.naive else f"{last} {trial.name}"
         own = found.loc[found["trial"] == trial.name, :]
         place = folder / "submissions" / _readable(trial.name)
-        submit(place, name, dtype, own, job.task.configurations)
+        submit(place, name, "" if trial.naive else dtype, own, job.task.configurations)
 
 
 def _tell(

@@ -12,7 +12,7 @@ from tsfm_probe.commands.tested import change, done, identity, interval
 from tsfm_probe.evaluate.chaos import systems
 from tsfm_probe.evaluate.dysts import COLUMNS, METRICS, Protocol
 from tsfm_probe.evaluate.dysts_work import PARROT, RATIOS, Job, Worker, answer, cost, table, units
-from tsfm_probe.evaluate.gift_eval_work import Forecasting
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.spread import HERE, Workers
 from tsfm_probe.evaluate.store import Store
 from tsfm_probe.evaluate.trials import trials

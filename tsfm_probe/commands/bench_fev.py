@@ -23,7 +23,7 @@ from tsfm_probe.evaluate.fev_work import (
     table,
     units,
 )
-from tsfm_probe.evaluate.gift_eval_work import Forecasting
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.spread import HERE, Workers
 from tsfm_probe.evaluate.store import Store
 from tsfm_probe.evaluate.trials import trials

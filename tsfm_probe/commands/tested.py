@@ -9,7 +9,7 @@ import pandas as pd
 
 from tsfm_probe.commands.origin import weights_of
 from tsfm_probe.commands.terminal import Terminal
-from tsfm_probe.evaluate.gift_eval_work import Forecasting
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.spread import Workers, fill_by
 from tsfm_probe.evaluate.store import Store, Unit, Work, fill
 from tsfm_probe.models.base import Model
@@ -40,8 +40,10 @@ def done(
 ) -> None:
     """Do the units that are not done, here or by several workers, and say what was made again.
 
-    job: what `worker` was made from: a dataclass with a `device`.
+    job: what `worker` was made from: a dataclass with `device` and `dtype`.
     """
+    # "auto" may be another dtype on the device of a worker.
+    job = replace(job, dtype=store.record.identity["dtype"])
     with terminal.progress("forecasting") as progress:
         if not workers.several:
             fill(store, units, worker, progress)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
-from tsfm_probe.evaluate.arrays import refuse_context
 from tsfm_probe.evaluate.chaos import System
 from tsfm_probe.evaluate.dysts import (
     METRICS,
@@ -17,7 +17,7 @@ from tsfm_probe.evaluate.dysts import (
     parroted,
     rows,
 )
-from tsfm_probe.evaluate.gift_eval_work import Forecasting
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.gluonts import Predictor
 from tsfm_probe.evaluate.marks import mark, what
 from tsfm_probe.evaluate.paired import beside, paired
@@ -77,28 +77,21 @@ class Worker:
         return rows(system, episodes, points, self.job.protocol, unit.trial)
 
     def checked(self) -> Model:
-        """The untouched model; UsageError if it does not read what is asked for."""
-        model = self.subjects.model(UNTOUCHED)
-        refuse_context(model, self.job.protocol.context)
-        return model
+        """The untouched model; UsageError if one of the models does not read what is asked for."""
+        return self.job.how.checked(self.subjects, self.job.trials)
 
     def predictor(self, trial: Trial) -> Predictor:
         """What forecasts under a trial."""
-        asked, how = self.job.protocol, self.job.how
-        return Predictor(
-            self.subjects.model(trial),
-            asked.horizon,
-            edits=self.subjects.edits(trial),
-            batch_size=how.batch_size,
-            seed=how.seed,
-            samples=how.samples,
-            context=asked.context,
-        )
+        subject, edits = self.subjects.model(trial), self.subjects.edits(trial)
+        return self.job.how.predictor(subject, self.job.protocol.horizon, edits)
 
 
 def units(job: Job, subjects: Subjects) -> tuple[Unit, ...]:
-    """All units: those of one model together, and of these those of one system."""
-    marks = {trial: what(trial, subjects) for trial in job.trials}
+    """All units: those of one model together, and of these those of one system.
+
+    Another version of what integrates gives other trajectories, because of the chaos in them.
+    """
+    marks = {trial: [version("scipy"), *what(trial, subjects)] for trial in job.trials}
     return tuple(
         Unit(system.name, block, trial.name, mark(system.source, len(conditions), marks[trial]))
         for _, same in groupby(job.trials, key=lambda trial: trial.folder)

@@ -121,7 +121,7 @@ def read_lines(path: Path) -> pd.DataFrame:
         found = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(asked, _in_a_line(error), "a CSV file") from error
-    for name in ("model_name", "task_name", "test_error"):
+    for name in ("model_name", "task_name", "test_error", "fev_version"):
         if name not in found:
             raise DataError(asked, f"it has no column {name}", "a file such as fev's results")
     return found

@@ -11,12 +11,10 @@ import numpy as np
 import pandas as pd
 from fev.metrics import get_metric
 
-from tsfm_probe.evaluate.arrays import refuse_context
 from tsfm_probe.evaluate.fev import Forecaster, Rows, refuse_levels
 from tsfm_probe.evaluate.fev_naive import SeasonalNaive
 from tsfm_probe.evaluate.fev_tasks import fingerprint, opened, rows, summary
-from tsfm_probe.evaluate.gift_eval_work import Forecasting
-from tsfm_probe.evaluate.gluonts import Predictor
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.marks import mark, what
 from tsfm_probe.evaluate.paired import beside, paired
 from tsfm_probe.evaluate.store import Store, Unit
@@ -68,13 +66,10 @@ class Worker:
         return rows(task, unit.block, values, unit.task, unit.trial)
 
     def checked(self) -> Model:
-        """The untouched model; UsageError if it, or a level, does not do what is asked for."""
-        model, how = self.subjects.model(UNTOUCHED), self.job.how
+        """The untouched model; UsageError if a model, or a level, does not do what is asked for."""
         for task in self.job.tasks.values():
             refuse_levels(task)
-        Predictor(model, 1, joint=how.joint)
-        refuse_context(model, how.context)
-        return model
+        return self.job.how.checked(self.subjects, self.job.trials)
 
     def forecaster(self, name: str) -> Rows:
         """What forecasts under a trial."""
@@ -215,7 +210,8 @@ def leaderboard(
 
 
 def model_names(model: str, trials: Sequence[Trial]) -> dict[str, str]:
-    """What a leaderboard calls each trial."""
+    """What a leaderboard calls each trial; no folder of this machine is told."""
+    model = model.rstrip("/").rpartition("/")[2]
     return {
         trial.name: model
         if trial == UNTOUCHED

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsfm_probe.errors import UsageError
+from tsfm_probe.evaluate.forecasting import Forecasting
 from tsfm_probe.evaluate.gift_eval import Evaluation
 from tsfm_probe.evaluate.gift_eval_sets import Configuration
 from tsfm_probe.evaluate.gluonts import Predictor
@@ -18,7 +18,6 @@ from tsfm_probe.evaluate.store import Store, Unit
 from tsfm_probe.evaluate.sums import METRICS, SUMS, metrics, sums
 from tsfm_probe.evaluate.trials import NAIVE, UNTOUCHED, Subjects, Trial
 from tsfm_probe.models.base import Model
-from tsfm_probe.surgery.edit import Edit
 
 COLUMNS: Mapping[str, type] = {
     "configuration": str,
@@ -30,39 +29,6 @@ COLUMNS: Mapping[str, type] = {
 """One row for each window: what its configuration's official metrics are put together from."""
 
 LONG = ("model", "kind", "trial", "configuration", "metric", "value", "base", "naive")
-
-
-@dataclass(frozen=True)
-class Forecasting:
-    """How windows are forecast; everything that the numbers depend on besides model and data.
-
-    samples, seed, context, joint, batch_size: see evaluate.gluonts.Predictor. UsageError if a
-    number is below zero.
-    """
-
-    samples: int = 0
-    seed: int = 0
-    context: int = 0
-    joint: bool = False
-    batch_size: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("samples", "seed", "context"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} {getattr(self, name)} was asked for", allowed="0 or more")
-
-    def predictor(self, model: Model, horizon: int, edits: Sequence[Edit] = ()) -> Predictor:
-        """What forecasts so; UsageError if the model cannot."""
-        return Predictor(
-            model,
-            horizon,
-            edits=edits,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            samples=self.samples,
-            context=self.context,
-            joint=self.joint,
-        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsfm_probe.errors import DataError, nearest
+from tsfm_probe.errors import DataError
 from tsfm_probe.evaluate.trials import Trial
 
 SCORED = {"MASE": "MASE[0.5]", "CRPS": "mean_weighted_sum_quantile_loss"}
@@ -66,7 +66,7 @@ def read(path: Path) -> tuple[Line, ...]:
         raise DataError(asked, " ".join(str(error).split())[:200], "a CSV file") from error
     for name in ("model", "MASE", "CRPS"):
         if name not in frame:
-            raise DataError(asked, f"it has no column {name}", nearest(name, map(str, frame)))
+            raise DataError(asked, f"it has no column {name}", "the columns model, MASE and CRPS")
     try:
         rows = zip(frame["model"], frame["MASE"], frame["CRPS"], strict=True)
         return tuple(Line(str(name), float(mase), float(crps)) for name, mase, crps in rows)

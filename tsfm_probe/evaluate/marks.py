@@ -11,7 +11,7 @@ def what(trial: Trial, subjects: Subjects) -> list[str]:
     if trial.naive:
         return ["naive"]
     model = subjects.model(trial)
-    own = [model.source.weight_hash()] if trial.folder else []
+    own = [model.source.weight_hash(), mark(model.source.config())] if trial.folder else []
     return [*own, *map(str, trial.ablated(model.anatomy))]
 
 

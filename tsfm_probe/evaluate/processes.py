@@ -49,10 +49,11 @@ class Processes:
         self.running[self.pool.submit(_do, unit)] = unit
 
     def take(self) -> list[tuple[Unit, pd.DataFrame]]:
-        """Wait until at least one unit is done; those that are."""
+        """Wait until at least one unit is done; those that are, errors only where none is."""
         ended = wait(self.running, return_when=FIRST_COMPLETED).done
+        sound = [one for one in ended if one.exception() is None]
         try:
-            return [(self.running.pop(one), one.result()) for one in ended]
+            return [(self.running.pop(one), one.result()) for one in sound or ended]
         except BrokenProcessPool as error:
             raise PartlyDone(
                 "units were given to processes of this machine",

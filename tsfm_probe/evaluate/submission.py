@@ -22,8 +22,9 @@ def submit(
 ) -> None:
     """Write all_results.csv and config.json of one trial into a folder, which is made.
 
-    found: rows of gift_eval_work.results. What only a person can say of the model (links, its
-    organisation, whether it was trained on the test data) is left empty.
+    dtype: of the weights, "" for the seasonal naive forecast, which has none. found: rows of
+    gift_eval_work.results. What only a person can say of the model (links, its organisation,
+    whether it was trained on the test data) is left empty.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,9 +43,13 @@ def submit(
         ]
     )
     write_atomically(folder / "all_results.csv", rows.to_csv(index=False).encode())
-    about = {
+    write_json(folder / "config.json", _about(model, dtype))
+
+
+def _about(model: str, dtype: str) -> dict[str, str]:
+    return {
         "model": model,
-        "model_type": "pretrained",
+        "model_type": "pretrained" if dtype else "statistical",
         "model_dtype": dtype,
         "model_link": "",
         "code_link": "",
@@ -52,4 +57,3 @@ def submit(
         "testdata_leakage": "",
         "replication_code_available": "",
     }
-    write_json(folder / "config.json", about)

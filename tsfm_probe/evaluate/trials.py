@@ -60,7 +60,7 @@ def trials(
     "prune", a folder.
     """
     asked = [Trial(one, (one,)) for one in ablate]
-    asked += [Trial(f"pruned {Path(one).name}", folder=str(one)) for one in prune]
+    asked += [Trial(f"pruned {one.resolve().name}", folder=str(one)) for one in prune]
     asked += _planned(plan) if plan else []
     found = (NAIVE, UNTOUCHED, *asked)
     name, times = Counter(one.name for one in found).most_common(1)[0]
@@ -87,6 +87,9 @@ class Subjects:
         if name not in self._kept:
             self._kept = {one: kept for one, kept in self._kept.items() if one == self.name}
             self._kept[name] = load(name, self.device, self.dtype)
+            if name == self.name:  # what "auto" came to, for the others too
+                weight = next(self._kept[name].net.parameters())
+                self.dtype = str(weight.dtype).removeprefix("torch.")
         return self._kept[name]
 
     def edits(self, trial: Trial) -> tuple[Edit, ...]:

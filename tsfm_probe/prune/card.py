@@ -9,7 +9,7 @@ UNITS = {"s": (1000, "ms"), "byte": (1e-6, "MB"), "weight": (1, ""), "multiply-a
 
 def card(outcome: Outcome, folder: str) -> str:
     """The text of README.md: what was cut, what it costs, how it is loaded."""
-    name, upstream = outcome.original.name, _upstream(outcome)
+    name, upstream = outcome.name, _upstream(outcome)
     lines = "\n".join(f"- {line}" for line in words(outcome))
     return f"""---
 tags: [time-series, forecasting, {outcome.original.family}, pruned]

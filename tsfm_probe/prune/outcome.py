@@ -1,6 +1,7 @@
 """What a pruning came to: its tables, and what is told of it in words and in prune.json."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,13 @@ class Outcome:
     after: Looks
 
     @property
+    def name(self) -> str:
+        """What the original is called, without the folders that it is in on this machine."""
+        name = self.original.name.rstrip("/")
+        here = self.original.source.origin.endswith("folder")
+        return re.sub(r"[^:]*/", "", name) if here else name
+
+    @property
     def removed(self) -> list[str]:
         """What was cut, the largest first, by the addresses of the original."""
         layers = [f"{stack}.{layer}" for stack, layer in self.cut.layers]
@@ -59,7 +67,7 @@ def words(outcome: Outcome) -> list[str]:
     counts = ((len(cut.layers), "layer"), (len(cut.parts), "part"), (len(cut.heads), "head"))
     what = ", ".join(f"{n} {noun}{'s' * (n != 1)}" for n, noun in counts if n)
     lines = [
-        f"Cut from {outcome.original.name}: {what}. {percent_left(sizes['parameters', 0])} of the "
+        f"Cut from {outcome.name}: {what}. {percent_left(sizes['parameters', 0])} of the "
         f"parameters are left, {percent_left(sizes['latency', 1])} of the time of one forecast and "
         f"{percent_left(sizes['latency', 32])} of that of 32 together."
     ]

@@ -102,7 +102,7 @@ def _beside(out: Path) -> Iterator[Path]:
     What a killed process left of its own one is removed.
     """
     out = out.resolve()
-    for left in out.parent.glob(f".{escape(out.name)}.*.tmp"):
+    for left in out.parent.glob(f".{escape(out.name)}.{8 * '[0-9a-f]'}.tmp"):
         shutil.rmtree(left, ignore_errors=True)
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
     old = temporary.with_suffix(".old")

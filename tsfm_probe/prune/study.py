@@ -208,13 +208,15 @@ def _taught(
     if not healing.minutes:
         return smaller, None, ()
     better = cut(study.model, found.at)
-    healed = _healed(study, better, healing, progress)
+    healed = _healed(study, better, found, healing, progress)
     after = after_healing(study.judges, better, found, study.setting.seed)
     errs_less = risen(after, found.budget, SEARCHED) < risen(looks, found.budget, SEARCHED)
     return better if errs_less else smaller, healed, after
 
 
-def _healed(study: Study, smaller: Model, asked: Healing, progress: Progress) -> Healed:
+def _healed(
+    study: Study, smaller: Model, found: Found, asked: Healing, progress: Progress
+) -> Healed:
     """Distil the original into the cut network, in the precision in which it will be written."""
     context, setting = context_of(study.model, study.setting), study.setting
     if asked.on_data:
@@ -222,7 +224,7 @@ def _healed(study: Study, smaller: Model, asked: Healing, progress: Progress) ->
     else:
         lessons = Lessons.generated(context, setting.horizon, setting.seed)
     recipe = Recipe(minutes=asked.minutes, seed=setting.seed)
-    known = hashlib.sha256(f"{asked} {smaller.kept} {smaller.parameters}".encode()).hexdigest()
+    known = hashlib.sha256(f"{asked} {sorted(map(str, found.at))}".encode()).hexdigest()
     place = study.folder.path / f"healing-{known[:8]}"
     place.mkdir(exist_ok=True)
     healed = heal(study.model, smaller, lessons, recipe, place, progress)
