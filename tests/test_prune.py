@@ -18,6 +18,7 @@ from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
 from tsfm_probe.models.cut.smaller import Cut, cut
 from tsfm_probe.models.reading import LEVELS
+from tsfm_probe.prune.width import loudest, without
 from tsfm_probe.surgery.edit import Edit
 
 Command = Callable[..., Said]
@@ -44,13 +45,16 @@ def pruned(command: Command, model: Path, data: Path, out: Path, *words: object)
     return json.loads(said.out, parse_constant=pytest.fail)
 
 
-def off(original: Model, folder: Path, addresses: list[str]) -> float:
-    """How far the model of a folder is from the original without these parts or layers."""
-    named = {at for one in addresses for at in original.anatomy.select(one)}
+def off(original: Model, folder: Path, plan: dict[str, Any]) -> float:
+    """How far the model of a folder is from the original without what its plan tells."""
+    named = {at for one in plan["cut"] for at in original.anatomy.select(one)}
     parts = Cut.of(original.anatomy, named).addresses(original.anatomy)
-    subject = Subject.of(original, contexts(), 9)
-    ablated = subject.forecast(*map(Edit, parts))
-    return relative(Subject.of(load(str(folder), "cpu"), contexts(), 9).forecast(), ablated)
+    expected = Subject.of(original, contexts(), 9).forecast(*map(Edit, parts))
+    if plan["neurons_cut"]:
+        smaller = cut(original, named)
+        silent = without(smaller, loudest(smaller, plan["neurons_cut"]))
+        expected = Subject.of(silent, contexts(), 9).forecast()
+    return relative(Subject.of(load(str(folder), "cpu"), contexts(), 9).forecast(), expected)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_a_model_is_pruned_as_it_was_asked(
     assert plan["parameters"] == smaller.parameters < original.parameters
     assert plan["original"]["weight_hash"] == original.source.weight_hash()
     assert plan["weights"]["model.safetensors"] == smaller.source.weight_hash()
-    assert off(original, out, told["cut"]) <= 1e-5
+    assert off(original, out, plan) <= 1e-5
     assert set(told) >= {"about", "summary", "alone", "steps", "confirmed", "costs", "behaviour"}
     folder = Path(told["folder"])
     assert json.loads((folder / "run.json").read_text())["status"] == "done"
@@ -117,7 +121,8 @@ def test_a_pruned_model_is_a_model(
         assert said.code == 0, said.err
     told = pruned(command, tmp_path / "a", shops, tmp_path / "b", "--what", "mlps")
     once, twice = load(str(tmp_path / "a"), "cpu"), load(str(tmp_path / "b"), "cpu")
-    assert off(once, tmp_path / "b", told["cut"]) <= 1e-5
+    plan = json.loads((tmp_path / "b" / "prune.json").read_text())
+    assert off(once, tmp_path / "b", plan) <= 1e-5
     assert {*twice.kept.heads.values()} == {(0, 2, 3)}
     assert {row["who"] for row in told["behaviour"]} == {"original", "pruned"}
 

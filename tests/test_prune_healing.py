@@ -9,8 +9,8 @@ from tests.searched import study
 from tsfm_probe.models.base import Model
 from tsfm_probe.models.cut.smaller import cut
 from tsfm_probe.prune.judge import Rise
+from tsfm_probe.prune.making import Healing, _healed
 from tsfm_probe.prune.search import Found
-from tsfm_probe.prune.study import Healing, _healed
 
 Tiny = Callable[[str], Model]
 pytestmark = pytest.mark.filterwarnings("ignore:We recommend keeping prediction length")

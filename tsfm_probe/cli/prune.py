@@ -39,7 +39,11 @@ def prune(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the pruned model.")] = Path("pruned"),
     what: Annotated[
-        str, typer.Option(help="What may be cut: all, layers, parts, mlps or heads.")
+        str,
+        typer.Option(
+            help="What may be cut: all, layers, parts, mlps or heads; with all and mlps also "
+            "neurons of the MLPs that stay."
+        ),
     ] = "all",
     order: Annotated[
         str,
@@ -102,7 +106,7 @@ def prune(
     from tsfm_probe.commands.terminal import Terminal
     from tsfm_probe.probes.ablation import Setting
     from tsfm_probe.prune.budget import Budget
-    from tsfm_probe.prune.study import Healing
+    from tsfm_probe.prune.making import Healing
     from tsfm_probe.prune.units import Choice
 
     if heal_on not in ("generated", "data") or not 0 <= heal < float("inf"):

@@ -15,9 +15,10 @@ from tsfm_probe.probes.ablation import Job, Setting
 from tsfm_probe.prune.budget import Budget
 from tsfm_probe.prune.card import card, rows_of
 from tsfm_probe.prune.confirm import confirmed, frame
+from tsfm_probe.prune.making import Healing, made
 from tsfm_probe.prune.outcome import Outcome, plan_of, words
 from tsfm_probe.prune.save import refuse_existing, refuse_needed, stored, write
-from tsfm_probe.prune.study import Healing, Study, divided, made, searched, steps, within
+from tsfm_probe.prune.study import Study, divided, searched, steps, within
 from tsfm_probe.prune.units import Choice
 from tsfm_probe.report.prune_page import write as write_page
 from tsfm_probe.run_folder import RunFolder
@@ -117,7 +118,7 @@ def _saved(study: Study, outcome: Outcome, asked: Request, terminal: Terminal) -
     proof = study.proof
     expected = (
         proof.forecast(outcome.smaller)
-        if outcome.healed and outcome.adopted
+        if outcome.share or (outcome.healed and outcome.adopted)
         else proof.ablated(outcome.original, outcome.found.at)
     )
     terminal.say(f"writing {asked.out}")

@@ -50,11 +50,11 @@ def confirmed(searched: Judge, unseen: Judge, found: Sequence[Found], seed: int)
     return tuple(rows)
 
 
-def after_healing(judges: tuple[Judge, Judge], healed: Model, found: Found, seed: int) -> Looks:
-    """The same of a healed network."""
+def of_network(judges: tuple[Judge, Judge], network: Model, found: Found, seed: int) -> Looks:
+    """The same of a network to which more was done than that cut: narrowed or healed."""
     rows: list[Looked] = []
     for part, judge in zip((SEARCHED, CONFIRMED), judges, strict=True):
-        rows += _looked(judge.other("healed", healed), found.budget, part, seed)
+        rows += _looked(judge.other("network", network), found.budget, part, seed)
     return tuple(rows)
 
 

@@ -22,7 +22,8 @@ class Outcome:
     """A pruned model and everything that was measured.
 
     original, smaller: the models. cut: what was taken out of the original. found: under which
-    budget. asked: what was asked for. looks: what it does (see confirm.Looked). costs, curve,
+    budget. asked: what was asked for. looks: what it does (see confirm.Looked). share: of the
+    neurons of every MLP that went then, and `narrowed`, what it does then. costs, curve,
     behaviour: see the functions of these names. about: what the numbers belong to. off: how far
     the cut model was from the ablated one. healed: what healing came to, and `after` the errors
     then, as `looks`; adopted: whether the healed network was taken, which it is if it errs less
@@ -36,6 +37,8 @@ class Outcome:
     path: Path
     asked: Budget
     looks: Looks
+    share: float
+    narrowed: Looks
     costs: pd.DataFrame
     curve: pd.DataFrame
     behaviour: pd.DataFrame
@@ -73,6 +76,14 @@ def words(outcome: Outcome) -> list[str]:
     ]
     for part, said in ((SEARCHED, "Where it was searched"), (CONFIRMED, "On windows never seen")):
         lines.append(f"{said}: {_errors(outcome.looks, outcome.found.budget, part)}.")
+    if outcome.share:
+        seen, unseen = (
+            _errors(outcome.narrowed, outcome.found.budget, part) for part in (SEARCHED, CONFIRMED)
+        )
+        lines.append(
+            f"Then the {100 * outcome.share:g} % of neurons with the smallest weights went from "
+            f"every MLP: where it was searched {seen}; on windows never seen {unseen}."
+        )
     lines.append(_verdict(outcome))
     if outcome.healed:
         before, after = outcome.healed.before, outcome.healed.after
@@ -90,7 +101,8 @@ def words(outcome: Outcome) -> list[str]:
 
 def _verdict(outcome: Outcome) -> str:
     asked, found = outcome.asked, outcome.found
-    here = [one for one in outcome.looks if (one.part, one.budget) == (CONFIRMED, found.budget)]
+    last = outcome.narrowed or outcome.looks
+    here = [one for one in last if (one.part, one.budget) == (CONFIRMED, found.budget)]
     many = len({one.budget for one in outcome.looks})
     if math.isinf(asked.most):
         said = "reached, and no budget of errors was set"
@@ -147,6 +159,8 @@ def plan_of(outcome: Outcome) -> dict[str, Any]:
             for step in outcome.path.steps
         ],
         "errors": _records(frame(outcome.looks)),
+        "neurons_cut": outcome.share,
+        "errors_without_neurons": _records(frame(outcome.narrowed)),
         "healed": None
         if outcome.healed is None
         else vars(outcome.healed) | {"adopted": outcome.adopted},

@@ -11,6 +11,7 @@ from tsfm_probe.laws.cuts import deviation
 from tsfm_probe.laws.subject import ROUNDING, Subject, relative
 from tsfm_probe.models.base import Model
 from tsfm_probe.models.cut.smaller import Cut
+from tsfm_probe.prune.width import Neurons, without
 from tsfm_probe.surgery.edit import Edit
 
 CONTEXTS = 8
@@ -43,6 +44,20 @@ class Proof:
                 f"at most {ROUNDING:.0e}: nothing was written",
             )
         return worst
+
+    def of_width(self, model: Model, narrower: Model, neurons: Neurons) -> float:
+        """How far a narrowed model is from the one in which those neurons write nothing.
+
+        CheckFailed if that is above ROUNDING.
+        """
+        off = self.off(narrower, self.forecast(without(model, neurons)))
+        if not off <= ROUNDING:
+            raise CheckFailed(
+                "the narrowed model was compared with the one whose neurons are silent",
+                f"they differ by {off:.2g}",
+                f"at most {ROUNDING:.0e}: nothing was written",
+            )
+        return off
 
     def ablated(self, model: Model, at: tuple[Address, ...]) -> np.ndarray:
         """What the ablated model forecasts."""

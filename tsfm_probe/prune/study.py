@@ -1,30 +1,21 @@
-"""A pruning from the search to the smaller model: what is measured on which windows."""
+"""A pruning up to the cut that is made: what may be cut, on which windows it is searched."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import torch
 
 from tsfm_probe.data.series import Series
 from tsfm_probe.errors import CheckFailed
 from tsfm_probe.models.base import Model
-from tsfm_probe.models.cut.smaller import Cut, cut
 from tsfm_probe.probes.ablation import Job, Setting
-from tsfm_probe.prune.behaviour import behaviour
 from tsfm_probe.prune.budget import Budget
-from tsfm_probe.prune.confirm import SEARCHED, Looks, after_healing, chosen, risen
-from tsfm_probe.prune.costs import costs
-from tsfm_probe.prune.curve import context_of, curve
-from tsfm_probe.prune.heal import Healed, Recipe, heal
+from tsfm_probe.prune.confirm import Looks, chosen, risen
+from tsfm_probe.prune.curve import context_of
 from tsfm_probe.prune.judge import Judge
-from tsfm_probe.prune.lessons import Lessons
-from tsfm_probe.prune.outcome import Outcome
 from tsfm_probe.prune.proof import CONTEXTS, Proof
-from tsfm_probe.prune.save import stored
 from tsfm_probe.prune.search import Found, alone, search
 from tsfm_probe.prune.search import Path as Searched
 from tsfm_probe.prune.split import split
@@ -139,104 +130,3 @@ def within(study: Study, path: Searched, looks: Looks) -> Found:
             "a larger --budget-pp, or more series and windows; nothing was written",
         )
     return found
-
-
-@dataclass(frozen=True)
-class Healing:
-    """How long the cut network learns from the original, and on what.
-
-    minutes: 0 for not at all. on_data: on the series themselves, without the windows that confirm,
-    in place of generated ones.
-    """
-
-    minutes: float = 0.0
-    on_data: bool = False
-
-
-def made(
-    study: Study,
-    path: Searched,
-    looks: Looks,
-    found: Found,
-    facts: Mapping[str, str],
-    healing: Healing,
-    progress: Progress,
-) -> Outcome:
-    """Cut, prove, heal and measure."""
-    model, setting = study.model, study.setting
-    smaller = cut(model, found.at)
-    off = study.proof.of_cut(model, smaller, found.at)
-    written, healed, after = _taught(study, smaller, looks, found, healing, progress)
-    context, samples = context_of(model, setting), setting.samples
-    cost = costs(
-        *(model, written, context, setting.horizon, samples),
-        seed=setting.seed,
-        progress=progress,
-        dtype=stored(model.source),
-    )
-    return Outcome(
-        original=model,
-        smaller=written,
-        cut=Cut.of(model.anatomy, found.at),
-        found=found,
-        path=path,
-        asked=study.budget,
-        looks=looks,
-        costs=cost,
-        curve=curve(model, setting, path.found, looks, progress),
-        behaviour=behaviour(model, written, setting.seed, samples),
-        about=facts,
-        off=off,
-        healed=healed,
-        adopted=written is not smaller,
-        after=after,
-    )
-
-
-def _taught(
-    study: Study,
-    smaller: Model,
-    looks: Looks,
-    found: Found,
-    healing: Healing,
-    progress: Progress,
-) -> tuple[Model, Healed | None, Looks]:
-    """The network that is written, and what healing came to.
-
-    That is the healed one if it errs less than the other where it was searched.
-    """
-    if not healing.minutes:
-        return smaller, None, ()
-    better = cut(study.model, found.at)
-    healed = _healed(study, better, found, healing, progress)
-    after = after_healing(study.judges, better, found, study.setting.seed)
-    errs_less = risen(after, found.budget, SEARCHED) < risen(looks, found.budget, SEARCHED)
-    return better if errs_less else smaller, healed, after
-
-
-def _healed(
-    study: Study, smaller: Model, found: Found, asked: Healing, progress: Progress
-) -> Healed:
-    """Distil the original into the cut network, in the precision in which it will be written."""
-    context, setting = context_of(study.model, study.setting), study.setting
-    if asked.on_data:
-        lessons = Lessons.of(list(_before(study)), context, setting.horizon)
-    else:
-        lessons = Lessons.generated(context, setting.horizon, setting.seed)
-    recipe = Recipe(minutes=asked.minutes, seed=setting.seed)
-    known = hashlib.sha256(f"{asked} {sorted(map(str, found.at))}".encode()).hexdigest()
-    place = study.folder.path / f"healing-{known[:8]}"
-    place.mkdir(exist_ok=True)
-    healed = heal(study.model, smaller, lessons, recipe, place, progress)
-    smaller.net.to(stored(study.model.source)).to(torch.float32)
-    if smaller.body is not None:  # what the anatomy had computed from weights
-        smaller.anatomy = smaller.body.anatomy(smaller.net)
-    return healed
-
-
-def _before(study: Study) -> Iterable[np.ndarray]:
-    """The values of each series before the windows that confirm: [time] each."""
-    ends = {one.name: len(one.values) for one in study.series}
-    for window in study.unseen.windows:
-        ends[window.series] = min(len(window.history), ends[window.series])
-    return (one.values[: ends[one.name]] for one in study.series)

@@ -40,6 +40,12 @@ class Choice:
             raise UsageError(f"--what {self.what!r}", allowed=nearest(self.what, WHAT))
         orders.label(self.order)
 
+    def narrows(self, anatomy: Anatomy) -> bool:
+        """Whether neurons of the MLPs that stay may go, too: of all, if none is to be kept."""
+        kept = {at for pattern in self.keep for at in anatomy.select(pattern)}
+        spared = any(at.head is None and not anatomy[at].heads for at in kept)
+        return self.what in ("all", "mlps") and not spared
+
     def units(self, anatomy: Anatomy) -> tuple[Trial, ...]:
         """Every part that may be taken out alone, the larger ones first.
 

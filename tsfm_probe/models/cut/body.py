@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,29 @@ class Silent(nn.Module):
     def forward(self, stream: Tensor, *_: Any, **__: Any) -> Any:
         """Zeros, of the form that the part's output had."""
         return torch.zeros_like(stream)
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """The maps around the hidden layer of an MLP.
+
+    into: those that lead into it. out: the one that leads out of it. blocks: how many times its
+    neurons stand in the rows of a map into it, one block below the other (gate and value).
+    """
+
+    into: tuple[nn.Linear, ...]
+    out: nn.Linear
+    blocks: int = 1
+
+    @property
+    def width(self) -> int:
+        """How many neurons it has."""
+        return self.out.in_features
+
+    def rows(self, neurons: Sequence[int]) -> Tensor:
+        """The rows of a map into it that belong to some neurons."""
+        one = torch.tensor(neurons, dtype=torch.long)
+        return torch.cat([one + block * self.width for block in range(self.blocks)])
 
 
 class Body(ABC):
@@ -40,6 +64,10 @@ class Body(ABC):
     def silence(self, net: Any, at: Address) -> None:
         """Put something without weights that writes nothing in place of an attention or MLP."""
 
+    @abstractmethod
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        """The hidden layer of an MLP."""
+
     def layers(self, net: Any, stack: str) -> Any:
         """The layers of a stack, if a network with fewer of them is one of the family; else None.
 
@@ -54,6 +82,14 @@ class Body(ABC):
         """Take all heads but these out of an attention."""
         groups = _narrow(self.anatomy(net)[at], left)
         self.count(net, at, left, groups)
+
+    def keep_neurons(self, net: Any, at: Address, left: Sequence[int]) -> None:
+        """Take all neurons but these out of the hidden layer of an MLP."""
+        hidden = self.hidden(net, at)
+        rows = hidden.rows(left)
+        for linear in hidden.into:
+            _keep_rows(linear, rows)
+        _keep_columns(hidden.out, torch.tensor(left, dtype=torch.long))
 
     def keep_layers(self, net: Any, stack: str, left: Sequence[int]) -> None:
         """Take all layers but these out of a stack, at least one of which is left."""
@@ -77,14 +113,21 @@ def _narrow(component: Component, left: Sequence[int]) -> int:
     for parts in fused.values():
         ordered = sorted(parts, key=lambda part: part[0].span.start or 0)
         rows = torch.cat([_rows(projection, sets) for projection, sets in ordered])
-        linear = ordered[0][0].linear
-        linear.weight = _part(linear.weight, rows, 0)
-        if linear.bias is not None:
-            linear.bias = _part(linear.bias, rows, 0)
-        linear.out_features = len(rows)
-    component.mix.weight = _part(component.mix.weight, columns, 1)
-    component.mix.in_features = len(columns)
+        _keep_rows(ordered[0][0].linear, rows)
+    _keep_columns(component.mix, columns)
     return len(_sets(component, "k", left))
+
+
+def _keep_rows(linear: nn.Linear, rows: Tensor) -> None:
+    linear.weight = _part(linear.weight, rows, 0)
+    if linear.bias is not None:
+        linear.bias = _part(linear.bias, rows, 0)
+    linear.out_features = len(rows)
+
+
+def _keep_columns(linear: nn.Linear, columns: Tensor) -> None:
+    linear.weight = _part(linear.weight, columns, 1)
+    linear.in_features = len(columns)
 
 
 def _sets(component: Component, name: str, left: Sequence[int]) -> list[int]:

@@ -8,7 +8,7 @@ from chronos.chronos2.layers import AttentionOutput
 from torch import Tensor
 
 from tsfm_probe.address import Address
-from tsfm_probe.models.cut.body import Body, Silent
+from tsfm_probe.models.cut.body import Body, Hidden, Silent
 
 PLACES = {"time": 0, "group": 1, "mlp": 2}
 
@@ -29,6 +29,10 @@ class Chronos2Body(Body):
 
     def recount(self, net: Any, stack: str) -> None:
         net.config.num_layers = len(net.encoder.block)
+
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        mlp = self._holder(net, at).mlp
+        return Hidden((mlp.wi,), mlp.wo)
 
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         attention = self._holder(net, at).self_attention

@@ -24,15 +24,17 @@ class Kept:
 
     heads: for an attention, which of its heads are left, by their numbers in the whole network.
     gone: attentions and MLPs that are no longer there.
+    widths: for an MLP, how many of its neurons are left.
     family: that of the network, which its changed config may not tell.
     """
 
     family: str = ""
     heads: Mapping[Address, tuple[int, ...]] = field(default_factory=dict)
     gone: frozenset[Address] = frozenset()
+    widths: Mapping[Address, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.heads or self.gone)
+        return bool(self.heads or self.gone or self.widths)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Kept":
@@ -43,13 +45,14 @@ class Kept:
         try:
             family, gone = str(told["family"]), frozenset(map(Address.parse, told["gone"]))
             heads = {Address.parse(at): tuple(map(int, left)) for at, left in told["heads"].items()}
+            widths = {Address.parse(at): int(width) for at, width in told["widths"].items()}
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise ModelError(
                 f"{KEY} of config.json was to be read",
                 f"it is damaged ({' '.join(str(error).split())})",
                 "what `tsfm-probe prune` wrote there",
             ) from error
-        return cls(family, heads, gone)
+        return cls(family, heads, gone, widths)
 
     def told(self) -> dict[str, Any]:
         """The same as plain values, for config.json."""
@@ -58,6 +61,7 @@ class Kept:
             "family": self.family,
             "heads": heads,
             "gone": [str(at) for at in sorted(self.gone)],
+            "widths": {str(at): width for at, width in sorted(self.widths.items())},
         }
 
     def without_heads(self, at: Address, left: Sequence[int]) -> "Kept":
@@ -69,7 +73,12 @@ class Kept:
     def without_part(self, at: Address) -> "Kept":
         """The same after a part was taken out."""
         heads = {one: left for one, left in self.heads.items() if one != at}
-        return replace(self, heads=heads, gone=self.gone | {at})
+        widths = {one: width for one, width in self.widths.items() if one != at}
+        return replace(self, heads=heads, gone=self.gone | {at}, widths=widths)
+
+    def with_widths(self, widths: Mapping[Address, int]) -> "Kept":
+        """The same after MLPs kept only as many neurons."""
+        return replace(self, widths={**self.widths, **widths})
 
     def without_layers(self, stack: str, left: Sequence[int]) -> "Kept":
         """The same after a stack kept only these layers, which are counted anew."""
@@ -82,9 +91,9 @@ class Kept:
             return replace(at, layer=place[at.layer]) if at.stack == stack else at
 
         heads = {moved(at): numbers for at, numbers in self.heads.items() if stays(at)}
-        return replace(
-            self, heads=heads, gone=frozenset(moved(at) for at in self.gone if stays(at))
-        )
+        gone = frozenset(moved(at) for at in self.gone if stays(at))
+        widths = {moved(at): width for at, width in self.widths.items() if stays(at)}
+        return replace(self, heads=heads, gone=gone, widths=widths)
 
 
 def tell(path: Path, kept: Kept) -> None:

@@ -8,11 +8,15 @@ import torch
 from torch import nn
 
 from tsfm_probe.address import Address
-from tsfm_probe.models.cut.body import Body, Silent
+from tsfm_probe.models.cut.body import Body, Hidden, Silent
 
 
 class Toto1Body(Body):
     """The layers of a Toto 1.0, whose config.json tells where attention reads across series."""
+
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        mlp = net.model.transformer.layers[at.layer].mlp
+        return Hidden((mlp[0],), mlp[2], blocks=2)
 
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         net.model.transformer.layers[at.layer].attention.heads = len(left)
@@ -24,6 +28,10 @@ class Toto1Body(Body):
 
 class Toto2Body(Body):
     """The layers of a Toto 2.0, each of which sets the unit of the stream for those behind it."""
+
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        mlp = net.transformer.layers[at.layer].ffn
+        return Hidden((mlp.fc1,), mlp.fc2, blocks=2)
 
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         attention = net.transformer.layers[at.layer].attn
@@ -45,6 +53,10 @@ class MoiraiBody(Body):
 
     def recount(self, net: Any, stack: str) -> None:
         net.config["num_layers"] = len(net.encoder.layers)
+
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        mlp = net.encoder.layers[at.layer].ffn
+        return Hidden((mlp.fc1, mlp.fc_gate), mlp.fc2)
 
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         attention = net.encoder.layers[at.layer].self_attn

@@ -1,7 +1,7 @@
 """Making a network smaller: of one that is there, and of one that is yet to be read."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,6 +91,26 @@ def cut(model: Model, addresses: Iterable[Address]) -> Model:
     return made
 
 
+def narrow(model: Model, neurons: Mapping[Address, Sequence[int]]) -> Model:
+    """A smaller model whose MLPs have these of their neurons alone.
+
+    It forecasts as the model does where the others write nothing. The model itself is left as it
+    was. UsageError for what is no MLP of it.
+    """
+    if (body := model.body) is None:
+        raise UsageError(f"{model.name} was to be cut", f"nothing tells how for {model.family}")
+    net = copy.deepcopy(model.net)
+    for at, left in neurons.items():
+        if model.anatomy[at].heads:
+            raise UsageError(f"neurons of {at}", "it is an attention", "an MLP")
+        body.keep_neurons(net, at, left)
+    widths = {at: len(left) for at, left in neurons.items()}
+    made = copy.copy(model)
+    made.net, made.anatomy = net.eval(), body.anatomy(net)
+    made.kept = replace(model.kept, family=model.family).with_widths(widths)
+    return made
+
+
 def _many(body: Body, net: Any, stack: str) -> int:
     return len(body.layers(net, stack) or ())
 
@@ -99,6 +119,8 @@ def narrowed(net: Any, body: Body, kept: Kept) -> Any:
     """The same network, made as small as the one of which `kept` tells."""
     for at, left in sorted(kept.heads.items()):
         body.keep_heads(net, at, left)
+    for at, width in sorted(kept.widths.items()):
+        body.keep_neurons(net, at, range(width))
     for at in sorted(kept.gone):
         body.silence(net, at)
     return net

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from tsfm_probe.address import Address
-from tsfm_probe.models.cut.body import Body, Silent
+from tsfm_probe.models.cut.body import Body, Hidden, Silent
 
 MODULES = {"self": "SelfAttention", "cross": "EncDecAttention", "mlp": "DenseReluDense"}
 LAYERS = {"encoder": "num_layers", "decoder": "num_decoder_layers"}
@@ -109,6 +109,11 @@ class T5Body(Body):
         """The module that holds a part under its name in MODULES."""
         layers = self.layers(net, at.stack)[at.layer].layer
         return layers[{"self": 0, "cross": 1, "mlp": -1}[at.part]]
+
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        mlp = self._holder(net, at).DenseReluDense
+        into = [one for name, one in mlp.named_children() if name in ("wi", "wi_0", "wi_1")]
+        return Hidden(tuple(into), mlp.wo)
 
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         attention: Any = getattr(self._holder(net, at), MODULES[at.part])

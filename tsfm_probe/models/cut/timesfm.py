@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfm_probe.address import Address
-from tsfm_probe.models.cut.body import Body, Silent
+from tsfm_probe.models.cut.body import Body, Hidden, Silent
 
 ATTENTIONS = {"time": "seq_attn", "variate": "var_attn"}
 
@@ -40,6 +40,10 @@ class TimesFM25Body(Body):
         for place, layer in enumerate(net.model.layers):
             layer.self_attn.layer_idx = place
 
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        mlp = net.model.layers[at.layer].mlp
+        return Hidden((mlp.fc1,), mlp.fc2)
+
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         net.model.layers[at.layer].self_attn.num_key_value_groups = len(left) // groups
 
@@ -53,6 +57,10 @@ class TimesFM25Body(Body):
 
 class TimesFM3Body(Body):
     """The stack of a TimesFM 3.0, whose package reads no network with other layers."""
+
+    def hidden(self, net: Any, at: Address) -> Hidden:
+        layer = net.transformer_stack.layers[at.layer]
+        return Hidden((layer.ff0,), layer.ff1)
 
     def count(self, net: Any, at: Address, left: Sequence[int], groups: int) -> None:
         attention = getattr(net.transformer_stack.layers[at.layer], ATTENTIONS[at.part])
