@@ -96,7 +96,7 @@ def prune(
     quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Cut from MODEL what its forecasts of your series can do without.
+    """Cut from MODEL what forecasts of your series can do without.
 
     Half of the windows are searched, the other half confirms. The pruned model is smaller matrices
     and fewer layers, and forecasts exactly as the ablated one. The same command goes on.

@@ -48,7 +48,7 @@ def _upstream(outcome: Outcome) -> str:
     if not outcome.smaller.kept:
         return "Only whole layers were cut: the library of the family loads the folder unchanged."
     return (
-        "Heads, parts of layers or neurons were cut, for which the family's library has no network: "
+        "Heads, parts of layers or neurons were cut, for which the family's library has no net: "
         "load it as above. For Chronos, `model.upstream()` is the pipeline of that library around "
         "this network (`predict_quantiles`, `predict_df`)."
     )
