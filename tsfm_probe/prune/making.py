@@ -116,7 +116,8 @@ def _taught(
 ) -> tuple[Model, Healed | None, Looks]:
     """The network that is written, and what healing came to.
 
-    That is the healed one if it errs less than the other where it was searched.
+    That is the healed one if it errs less than the other where it was searched, and keeps within
+    the budget where that is confirmed.
     """
     if not healing.minutes:
         return smaller, None, ()
@@ -125,7 +126,8 @@ def _taught(
     healed = _healed(study, better, found, healing, progress)
     after = of_network(study.judges, better, found, study.setting.seed)
     errs_less = risen(after, found.budget, SEARCHED) < risen(looks, found.budget, SEARCHED)
-    return better if errs_less else smaller, healed, after
+    holds = risen(after, found.budget) <= study.budget.most
+    return better if errs_less and holds else smaller, healed, after
 
 
 def _healed(

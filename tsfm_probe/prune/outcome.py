@@ -27,7 +27,7 @@ class Outcome:
     behaviour: see the functions of these names. about: what the numbers belong to. off: how far
     the cut model was from the ablated one. healed: what healing came to, and `after` the errors
     then, as `looks`; adopted: whether the healed network was taken, which it is if it errs less
-    where it was searched.
+    where it was searched and keeps within the budget.
     """
 
     original: Model
@@ -93,7 +93,10 @@ def words(outcome: Outcome) -> list[str]:
             f"{_errors(outcome.after, outcome.found.budget, CONFIRMED)}."
         )
         if not outcome.adopted:
-            lines.append("Where it was searched it errs more than unhealed, so it was not taken.")
+            lines.append(
+                "It errs more than unhealed where it was searched, or more than allowed, and was "
+                "not taken."
+            )
     off = f"to {outcome.off:.1g} of their size" if outcome.off else "to the last bit"
     lines.append(f"Forecasts of the cut network are those of the ablated one, {off}.")
     return lines
@@ -101,7 +104,7 @@ def words(outcome: Outcome) -> list[str]:
 
 def _verdict(outcome: Outcome) -> str:
     asked, found = outcome.asked, outcome.found
-    last = outcome.narrowed or outcome.looks
+    last = outcome.after if outcome.adopted else outcome.narrowed or outcome.looks
     here = [one for one in last if (one.part, one.budget) == (CONFIRMED, found.budget)]
     many = len({one.budget for one in outcome.looks})
     if math.isinf(asked.most):
