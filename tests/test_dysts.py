@@ -227,13 +227,20 @@ def test_a_dry_run_tells_what_would_be_done(
     ],
 )
 def test_bad_options_are_told_in_a_line(
-    asked: list[str], words: str, checkpoints: Callable[[str], Path], command: Command
+    asked: list[str],
+    words: str,
+    checkpoints: Callable[[str], Path],
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     source = [] if "--source" in asked else ["--source", "built-in"]
     model = checkpoints("chronos-bolt")
     said = command("bench", "dysts", model, *source, *asked, "--device", "cpu")
     assert words in said.complaint
     assert said.code == 2
+    assert not list(tmp_path.iterdir()), "no run folder is left"
 
 
 @pytest.mark.skipif(find_spec("dysts") is not None, reason="dysts is installed")

@@ -391,11 +391,15 @@ def test_bad_options_are_told_in_a_line(
     checkpoints: Callable[[str], Path],
     folder: Path,
     command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     given = [str(folder / "tasks.yaml") if one == "TASKS" else one for one in asked]
     said = command("bench", "fev", checkpoints("chronos-bolt"), *given, "--device", "cpu")
     assert words in said.complaint
     assert said.code == code
+    assert not list(tmp_path.iterdir()), "no run folder is left"
 
 
 @pytest.mark.parametrize("name", ["fev-bench", "fev-bench-mini", "chronos-ii"])

@@ -81,8 +81,8 @@ def execute(asked: Request, terminal: Terminal) -> None:
     facts = same | made_by(model) | {"systems": job.systems[0].source}
     last = model.name.rstrip("/").rsplit("/", 1)[-1]
     place = asked.out or Path("runs") / f"{last}-dysts-{short_hash(same)}"
+    work = units(job, worker.subjects)  # bad words are told before a folder is made
     store = Store.start(place, same, facts, COLUMNS)
-    work = units(job, worker.subjects)
     done(store, work, worker, job, asked.workers, terminal)
     long = table(store, work, job)
     short = answer(long, job, asked.how.seed)

@@ -110,8 +110,8 @@ def execute(asked: Request, terminal: Terminal) -> None:
     facts = same | made_by(model) | {"tasks": asked.benchmark or asked.tasks}
     last = model.name.rstrip("/").rsplit("/", 1)[-1]
     place = asked.out or Path("runs") / f"{last}-fev-{short_hash(facts_of(asked) | same)}"
+    work = units(job, worker.subjects)  # bad words are told before a folder is made
     store = Store.start(place, same, facts, COLUMNS)
-    work = units(job, worker.subjects)
     done(store, work, worker, job, asked.workers, terminal)
     lines = summaries(store, work, job)
     long = table(lines, job)
