@@ -44,13 +44,22 @@ def inverse_cdf(
     logits: [batch, token]; uniform: [batch] on (0, 1). The distribution is the one that sampling
     with this temperature, top-k and nucleus (top-p; Holtzman et al. 2020) has.
     """
+    ids, chance = _kept(logits, temperature, top_k, top_p)
+    risen = chance.cumsum(dim=-1)
+    place = torch.searchsorted(risen, (uniform.to(risen) * risen[:, -1])[:, None], right=True)
+    return ids.gather(-1, place.clamp_max(ids.shape[-1] - 1))[:, 0]
+
+
+def _kept(logits: Tensor, temperature: float, top_k: int, top_p: float) -> tuple[Tensor, Tensor]:
+    """The ids that may be drawn, in rising order, and the chance of each: [batch, kept]."""
     size = logits.shape[-1]
+    if top_p >= 1.0 and (top_k or size) >= size:  # all: no need to sort them
+        ids = torch.arange(size, device=logits.device).expand(logits.shape)
+        return ids, (logits.double() / temperature).softmax(dim=-1)
     kept, ids = torch.topk(logits, min(top_k or size, size), dim=-1)
     chance = (kept.double() / temperature).softmax(dim=-1)
     if top_p < 1.0:
         chance = chance.masked_fill(chance.cumsum(-1) - chance >= top_p, 0.0)
         chance = chance / chance.sum(-1, keepdim=True)
     ids, order = ids.sort(dim=-1)
-    risen = chance.gather(-1, order).cumsum(dim=-1)
-    place = torch.searchsorted(risen, (uniform.to(risen) * risen[:, -1])[:, None], right=True)
-    return ids.gather(-1, place.clamp_max(ids.shape[-1] - 1))[:, 0]
+    return ids, chance.gather(-1, order)
