@@ -165,9 +165,9 @@ class Run:
         self.step += 1
 
     def go(self) -> None:
-        """Train to the end, saving now and then; every second snapshot is at twice the share."""
+        """Train to the end, saving now and then; each snapshot is at half the share of the next."""
         saved = time.monotonic()
-        shares = [2.0 ** (-back / 2) for back in range(self.recipe.snapshots)]
+        shares = [2.0**-back for back in range(self.recipe.snapshots)]
         due = sorted(share for share in shares if share > self.progress)
         while self.progress < 1:
             self.advance()

@@ -1,0 +1,126 @@
+"""The recipes of the nano models: what a run sees, that it goes on, and what it writes."""
+
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import REPOSITORY
+from tsfm_probe import load
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks" / "nano"))
+FAMILIES, FAMILY, POOL, TRAIN, EXPORT = (
+    import_module(name) for name in ("families", "family", "pool", "train", "export")
+)
+SHARDS, SERIES, STEPS = 2, 16, 4
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The training loop on a corpus of few series and short contexts, in `tmp_path/pool`."""
+    monkeypatch.setattr(POOL, "SHARD", SERIES)
+    monkeypatch.setattr(POOL.os, "nice", lambda more: more)  # would last for the other tests
+    POOL.fill(tmp_path / "pool", 0, SHARDS)
+    stages = (
+        FAMILY.Stage(0.5, 0.9, 0.0, 8, {64: (4, 1.0)}),
+        FAMILY.Stage(1.0, 0.5, 0.0, 16, {64: (4, 1.0), 96: (3, 1.0)}),
+    )
+    monkeypatch.setattr(TRAIN, "found", lambda name: replace(FAMILIES.found(name), stages=stages))
+    return TRAIN
+
+
+def begun(loop: ModuleType, folder: Path, family: str, out: str = "run", snapshots: int = 0) -> Any:
+    """A run in `folder/out`, gone on with where one was saved."""
+    (folder / out).mkdir(exist_ok=True)
+    sizes = {"seed": 0, "steps": STEPS, "seconds": float("inf"), "rate": 0.0, "shards": SHARDS}
+    saving = {"device": "cpu", "save_every": 1e9, "snapshots": snapshots}
+    return loop.Run(
+        loop.Recipe(family=family, out=folder / out, pool=folder / "pool", **sizes, **saving)
+    )
+
+
+def test_a_shard_is_given_by_seed_and_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simple series first, then the mixture; the same each time, another for another seed."""
+    monkeypatch.setattr(POOL, "SHARD", SERIES)
+    for number in (0, POOL.SIMPLE_SHARDS):
+        block = POOL.shard(0, number)
+        assert block.shape == (SERIES, POOL.LENGTH)
+        np.testing.assert_array_equal(block, POOL.shard(0, number))
+        assert not np.array_equal(block, POOL.shard(1, number), equal_nan=True)
+
+
+def test_levels_reach_far_above_the_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many series stand high above their own changes, as loads and rates do, and many do not."""
+    monkeypatch.setattr(POOL, "SHARD", SERIES)
+    found = POOL.drawn(np.random.default_rng(0), [POOL.shard(0, POOL.SIMPLE_SHARDS)], 400, 128)
+    height = np.abs(np.nanmean(found, axis=1))
+    assert 0.05 < np.mean(height > 20) < 0.3
+    assert np.mean(height < 2) > 0.4
+
+
+@pytest.mark.parametrize("family", FAMILIES.NAMES)
+def test_a_run_goes_on_as_if_it_had_not_stopped(
+    small: ModuleType, tmp_path: Path, family: str
+) -> None:
+    """Stopped half-way and begun again: the same losses and the same averaged weights."""
+    whole = begun(small, tmp_path, family)
+    whole.go()
+    half = begun(small, tmp_path, family, "stopped")
+    half.advance()
+    half.advance()
+    half.save()
+    half.advance()  # lost, as it was not saved
+    rest = begun(small, tmp_path, family, "stopped")
+    assert rest.step == 2
+    rest.go()
+    log, other = (
+        pd.read_csv(tmp_path / out / "loss.csv").drop(columns="seconds")
+        for out in ("run", "stopped")
+    )
+    pd.testing.assert_frame_equal(log, other, check_exact=True)
+    assert len(log) == STEPS
+    for ours, theirs in zip(whole.average, rest.average, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES.NAMES)
+def test_what_is_exported_is_the_average_in_the_published_format(
+    small: ModuleType, tmp_path: Path, family: str
+) -> None:
+    """The checkpoint loads by the package's own loader with the averaged weights, and forecasts."""
+    run = begun(small, tmp_path, family)
+    run.advance()
+    run.advance()
+    state = {"family": family, "average": run.average}
+    EXPORT.export(state, tmp_path / "checkpoint")
+    model = load(str(tmp_path / "checkpoint"))
+    wanted = {
+        name: average.half().float()
+        for (name, _), average in zip(run.net.named_parameters(), run.average, strict=True)
+    }
+    found = dict(model.net.named_parameters())
+    largest = max(wanted, key=lambda name: wanted[name].numel())
+    torch.testing.assert_close(found[largest], wanted[largest], rtol=0, atol=0)
+    values = model.forecast([np.sin(np.arange(64.0))], 8, samples=2).values
+    assert np.isfinite(values).all()
+
+
+def test_every_snapshot_is_at_half_of_the_next(small: ModuleType, tmp_path: Path) -> None:
+    """Of a run of four steps with three of them: after one, two and all four."""
+    begun(small, tmp_path, "timesfm-2.5", snapshots=3).go()
+    kept = sorted((tmp_path / "run").glob("step-*.pt"))
+    assert [int(one.stem[-6:]) for one in kept] == [1, 2, 4]
+    EXPORT.export(torch.load(kept[0]), tmp_path / "first")
+    EXPORT.export(torch.load(kept[-1]), tmp_path / "last")
+    first, last = (load(str(tmp_path / name)) for name in ("first", "last"))
+    assert any(
+        not torch.equal(one, two)
+        for one, two in zip(first.net.parameters(), last.net.parameters(), strict=True)
+    )
