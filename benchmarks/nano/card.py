@@ -59,7 +59,7 @@ are a running average at the end of training.
   value was used. The share and length of motifs and contexts follow the curriculum in
   `benchmarks/nano/families/`; so do the starting weights, which favour matching and copying
   (`starts.py`) where the family's file says so.
-- {steps:,} steps, about {contexts:,} contexts, {minutes:.0f} minutes on one thread of a busy CPU in
+- {steps:,} steps, about {contexts:,} contexts, {minutes:.0f} minutes of processor time of a CPU, in
   single precision. AdamW, peak rate {rate:g}, warm-up and cosine, clipping at 1.
 - The loss by step and length of context (the mix of series changes with the curriculum, so that
   it need not fall from stage to stage):
@@ -98,10 +98,7 @@ python benchmarks/nano/export.py RUN FOLDER
 python benchmarks/nano/card.py RUN FOLDER DATA
 ```
 
-These weights come from a run that the clock ended (`--seconds` in place of `--steps`) on a shared
-machine: learning rate and curriculum followed the clock, so the command gives a like network, not
-the same.{notes}
-"""
+{notes}"""
 
 
 def score_table(found: list[Score]) -> str:
@@ -181,7 +178,7 @@ def card(run: Path, told: Summary, found: list[Score], cells: list[Cell], count:
         most=max(score.windows for score in found),
         context=CONTEXT,
         scores=score_table(found),
-        notes=" " + notes.read_text().strip() if notes.exists() else "",
+        notes=notes.read_text() if notes.exists() else "",
     )
 
 

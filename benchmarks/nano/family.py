@@ -18,6 +18,7 @@ class Stage:
     aligned: share of motifs whose period is a whole number of tokens.
     longest, shortest: bounds of a motif's period, in steps.
     batches: length of context -> series in a batch and how often it is drawn.
+    noisy: share of motifs with noise.
     """
 
     until: float
@@ -26,6 +27,7 @@ class Stage:
     longest: int
     batches: Mapping[int, tuple[int, float]]
     shortest: int = 4
+    noisy: float = 0.5
 
 
 @dataclass(frozen=True)

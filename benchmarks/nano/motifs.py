@@ -6,7 +6,7 @@ Made a batch at a time, faster than a training step, with the periods that the c
 from dataclasses import dataclass
 
 import numpy as np
-from parts import Rng
+from parts import Rng, heights
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,14 @@ class Wish:
 
     token: a period is a whole number of these steps with probability `aligned`.
     shortest, longest: bounds of the period in steps.
+    noisy: share of them with noise.
     """
 
     token: int
     aligned: float
     shortest: int
     longest: int
+    noisy: float
 
 
 def periods(rng: Rng, rows: int, wish: Wish) -> np.ndarray:
@@ -60,7 +62,7 @@ def stretches(rng: Rng, period: np.ndarray) -> np.ndarray:
 def repeated(rng: Rng, rows: int, length: int, wish: Wish) -> np.ndarray:
     """Series of repeated motifs at any phase, clean or noisy, on any level: [series, time].
 
-    Half of them repeat exactly; the others have noise, a slope or a slowly changing size.
+    Some have noise, a slope or a slowly changing size; the others repeat exactly.
     """
     period = periods(rng, rows, wish)
     place = (np.arange(length) + rng.integers(0, period)[:, None]) % period[:, None]
@@ -69,9 +71,9 @@ def repeated(rng: Rng, rows: int, length: int, wish: Wish) -> np.ndarray:
     luck = rng.random((rows, 3))
     slope = rng.normal(0, 1.5, rows) * (luck[:, 0] < 0.15)
     growth = rng.normal(0, 0.5, rows) * (luck[:, 1] < 0.15)
-    noise = 10 ** rng.uniform(-2.0, -0.3, rows) * (luck[:, 2] < 0.5)
+    noise = 10 ** rng.uniform(-2.0, -0.3, rows) * (luck[:, 2] < wish.noisy)
     values = values * np.exp(growth[:, None] * time) + slope[:, None] * time
     values = values + noise[:, None] * rng.standard_normal((rows, length))
-    above = 10 ** rng.uniform(-0.3, 1.0, rows) * (rng.random(rows) < 0.6)
+    above = heights(rng, rows)
     below = np.where(rng.random(rows) < 0.15, -1, 1)
     return (values + (above * below)[:, None]).astype(np.float32)

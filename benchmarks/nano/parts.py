@@ -147,3 +147,11 @@ def drawn_periods(rng: Rng) -> tuple[int, ...]:
         return (int(rng.integers(2, 100)),)
     weights = np.array([weight for _, weight in PERIODS])
     return PERIODS[rng.choice(len(PERIODS), p=weights / weights.sum())][0]
+
+
+def heights(rng: Rng, rows: int) -> np.ndarray:
+    """How far above their changes series stand: not at all, or up to 63 times: [series].
+
+    Matters only where a network scales by the mean: loads, prices and rates stand that high.
+    """
+    return 10 ** rng.uniform(-0.3, 1.8, rows) * (rng.random(rows) < 0.6)

@@ -9,7 +9,7 @@ import numpy as np
 from corpus import made, simple
 from family import Stage
 from motifs import Wish, repeated
-from parts import LENGTH, Rng, standard
+from parts import LENGTH, Rng, heights, standard
 
 SHARD = 2048
 # The first shards hold simple series alone: a network that starts on noisy ones learns no more
@@ -53,17 +53,13 @@ def waited(folder: Path, number: int) -> np.ndarray:
 
 
 def drawn(rng: Rng, pool: list[np.ndarray], rows: int, length: int) -> np.ndarray:
-    """Random stretches of a pool's series, on levels as measured series have them: [series, time].
-
-    Shifted and scaled at random, which matters only where a network scales by the mean.
-    """
+    """Random stretches of a pool, on levels as measured series have them: [series, time]."""
     stretch = np.empty((rows, length), dtype=np.float32)
     for row in range(rows):
         block = pool[rng.integers(len(pool))]
         start = rng.integers(LENGTH - length + 1)
         stretch[row] = block[rng.integers(SHARD), start : start + length]
-    above = 10 ** rng.uniform(-0.3, 1.0, rows) * (rng.random(rows) < 0.5)
-    return stretch + above[:, None].astype(np.float32)
+    return stretch + heights(rng, rows)[:, None].astype(np.float32)
 
 
 def shortened(rng: Rng, seen: np.ndarray, keep: float) -> None:
@@ -88,7 +84,7 @@ def batch(
     length = context + horizon
     many = int(rng.binomial(rows, stage.motifs))
     longest = max(stage.shortest, min(stage.longest, int(context / LEAST_REPEATS)))
-    wish = Wish(token, stage.aligned, stage.shortest, longest)
+    wish = Wish(token, stage.aligned, stage.shortest, longest, stage.noisy)
     blocks = [repeated(rng, many, length, wish)] if many else []
     if many < rows:
         blocks.append(drawn(rng, pool, rows - many, length))

@@ -12,7 +12,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 HORIZON = 48
 WIDTH = 128
-BINS = 1024
+BINS = 4096
 LIMIT = 8.0
 SPECIAL = 2
 FORECASTING = {
@@ -27,7 +27,7 @@ FORECASTING = {
     "use_eos_token": True,
     "model_type": "seq2seq",
     "num_samples": 20,
-    "temperature": 1.0,
+    "temperature": 0.9,
     "top_k": BINS,
     "top_p": 1.0,
 }
@@ -67,7 +67,7 @@ def waves(bins: int) -> Tensor:
     independent start each bin must be learned alone.
     """
     centres = torch.linspace(-LIMIT, LIMIT, bins)[:, None]
-    turns = torch.exp(torch.empty(WIDTH).uniform_(math.log(0.2), math.log(40.0)))
+    turns = torch.exp(torch.empty(WIDTH).uniform_(math.log(0.2), math.log(400.0)))
     return math.sqrt(2.0) * torch.cos(centres * turns + torch.rand(WIDTH) * 2 * math.pi)
 
 
@@ -94,7 +94,7 @@ def loss(net: Any, seen: Tensor, target: Tensor) -> Tensor:
 
 ABOUT = """\
 Chronos-T5 (Ansari et al. 2024, arXiv 2403.07815): 6 encoder and 6 decoder layers, 4 heads of 32,
-width 128, feed-forward 256; 1,024 value bins between -8 and 8 times the mean size; context 256,
+width 128, feed-forward 256; 4,096 value bins between -8 and 8 times the mean size; context 256,
 horizon 48. Embeddings of bins started as smooth waves of the bin's centre; one encoder head each
 started on the step before and after, one decoder head on the step before; cross-attention started
 on equal values."""
@@ -105,9 +105,10 @@ FAMILY = Family(
     horizon=HORIZON,
     rate=2e-3,
     stages=(
-        Stage(0.2, 0.9, 0.0, 24, {32: (64, 1.0), 48: (56, 1.0)}),
-        Stage(0.38, 0.5, 0.0, 48, {48: (48, 1.0), 80: (40, 1.0)}),
-        Stage(1.0, 0.15, 0.0, 96, {64: (40, 1.0), 128: (26, 1.0), 256: (14, 1.0)}),
+        Stage(0.05, 0.9, 0.0, 24, {32: (64, 1.0), 48: (56, 1.0)}),
+        Stage(0.15, 0.5, 0.0, 48, {48: (48, 1.0), 80: (40, 1.0)}),
+        Stage(0.54, 0.12, 0.0, 96, {64: (40, 0.8), 128: (26, 1.0), 256: (16, 1.0)}),
+        Stage(1.0, 0.3, 0.0, 96, {64: (40, 0.6), 128: (26, 1.0), 256: (16, 1.0)}, noisy=0.85),
     ),
     about=ABOUT,
     built=built,
