@@ -52,8 +52,10 @@ class Opened:
         area.scroll_into_view_if_needed()
         box = area.bounding_box()
         assert box is not None
-        self.page.mouse.move(box["x"] + column * box["width"], box["y"] + row * box["height"])
         label = self.page.locator(f"#{chart} .hoverlayer .hovertext")
+        self.page.mouse.move(0, 0)
+        label.wait_for(state="detached")  # that of the place before, on a busy machine
+        self.page.mouse.move(box["x"] + column * box["width"], box["y"] + row * box["height"])
         label.wait_for()
         return label.evaluate(
             "(label) => [...label.querySelectorAll('tspan')].map(t => t.textContent).join('|')"

@@ -22,7 +22,7 @@ class Known:
 
 _LIST = (
     Known("nano-chronos-bolt", "chronos-bolt", "", "6+6", 4, 2.769),
-    Known("nano-chronos-t5", "chronos-t5", "", "6+6", 4, 2.102),
+    Known("nano-chronos-t5", "chronos-t5", "", "6+6", 4, 2.495),
     Known("nano-chronos-2", "chronos-2", "", "6", 4, 1.528),
     Known("nano-timesfm-2.5", "timesfm-2.5", "", "6", 4, 1.204),
     Known("nano-toto-1", "toto-1", "", "6", 4, 1.127),
