@@ -95,7 +95,7 @@ out; WQL is the mean over levels of the summed quantile loss over the sum of abs
 ```
 python benchmarks/nano/train.py {family} --out RUN --steps {steps}
 python benchmarks/nano/export.py RUN FOLDER
-python benchmarks/nano/card.py RUN FOLDER DATA
+python benchmarks/nano/card.py RUN FOLDER DATA{options}
 ```
 
 {notes}"""
@@ -161,8 +161,10 @@ def summary(run: Path, weights: Path, found: list[Score], cells: list[Cell]) -> 
     )
 
 
-def card(run: Path, told: Summary, found: list[Score], cells: list[Cell], count: int) -> str:
-    """The whole model card as Markdown."""
+def card(
+    run: Path, told: Summary, found: list[Score], cells: list[Cell], count: int, options: str
+) -> str:
+    """The whole model card as Markdown; options: those that it was measured with."""
     log, notes = pd.read_csv(run / "loss.csv"), run / "notes.md"
     family = family_of(told.family)
     return CARD.format(
@@ -174,6 +176,7 @@ def card(run: Path, told: Summary, found: list[Score], cells: list[Cell], count:
         losses=loss_table(log),
         ahead=HORIZON,
         count=count,
+        options=options,
         copies=copying_table(cells),
         most=max(score.windows for score in found),
         context=CONTEXT,
@@ -197,7 +200,9 @@ def main() -> None:
     found = list(scores(model, given.data, given.most, given.samples))
     told = summary(given.run, given.weights, found, cells)
     (given.run / "measured.json").write_text(json.dumps(asdict(told), indent=2) + "\n")
-    text = card(given.run, told, found, cells, given.count)
+    asked = {name: getattr(given, name) for name in ("most", "count", "samples")}
+    options = "".join(f" --{name} {value}" for name, value in asked.items() if value)
+    text = card(given.run, told, found, cells, given.count, options)
     (given.weights / "README.md").write_text(text)
 
 

@@ -77,11 +77,18 @@ def mean_mase(found: list[Case], forecast: np.ndarray, season: int) -> float:
     return float(np.nanmean([mase(c.target, point, c.history, season) for c, point in pairs]))
 
 
+def losses(target: np.ndarray, forecast: np.ndarray) -> np.ndarray:
+    """Twice the quantile loss of each forecast [window, horizon, level], as its shape."""
+    off = target[:, :, None] - forecast
+    return 2 * np.abs(off * ((off <= 0) - LEVELS))
+
+
 def wql(found: list[Case], forecast: np.ndarray) -> float:
     """Mean over levels of twice the quantile loss, summed, over the sum of absolute targets."""
-    target = np.stack([case.target for case in found])[:, :, None]
-    loss = 2 * np.abs((target - forecast) * ((target <= forecast) - LEVELS))
-    return float(np.nansum(loss, axis=(0, 1)).mean() / np.nansum(np.abs(target)))
+    target = np.stack([case.target for case in found])
+    return float(
+        np.nansum(losses(target, forecast), axis=(0, 1)).mean() / np.nansum(np.abs(target))
+    )
 
 
 def forecasts(model: Model, found: list[Case], horizon: int, samples: int) -> np.ndarray:

@@ -8,6 +8,7 @@ file by hand: no measured series has a say in it.
 import argparse
 
 import numpy as np
+from measure import MIDDLE, Case, forecasts, losses
 from pool import drawn, shard
 
 from tsfm_probe import load
@@ -18,9 +19,6 @@ SEED = 1
 NUMBER = 8
 CONTEXTS = (64, 128, 256)
 TEMPERATURES = (1.0, 0.9, 0.8, 0.7, 0.6)
-BATCH = 32
-LEVELS = np.arange(1, 10) / 10
-MIDDLE = 4
 # Of a context: where it varies less, no error can be told in units of its spread.
 LEAST_SPREAD = 1e-3
 
@@ -38,12 +36,12 @@ def errors(model: ChronosT5, stretches: np.ndarray, horizon: int) -> np.ndarray:
 
     Both in units of the context's standard deviation.
     """
-    seen, target = stretches[:, :-horizon], stretches[:, -horizon:, None]
-    parts = [seen[first : first + BATCH] for first in range(0, len(seen), BATCH)]
-    values = np.concatenate([model.forecast(list(part), horizon).values for part in parts])
-    losses = 2 * np.abs((target - values) * ((target <= values) - LEVELS))
-    middle = np.abs(target[:, :, 0] - values[:, :, MIDDLE])
-    return np.stack([losses.mean((1, 2)), middle.mean(1)]) / np.nanstd(seen, axis=1)
+    seen, target = stretches[:, :-horizon], stretches[:, -horizon:]
+    found = [Case(*pair) for pair in zip(seen, target, strict=True)]
+    values = forecasts(model, found, horizon, samples=0)
+    middle = np.abs(target - values[:, :, MIDDLE]).mean(1)
+    spread = np.nanstd(seen, axis=1)
+    return np.stack([losses(target, values).mean((1, 2)), middle]) / spread
 
 
 def main() -> None:
