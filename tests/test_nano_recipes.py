@@ -16,10 +16,10 @@ from tests.conftest import REPOSITORY
 from tsfm_probe import load
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks" / "nano"))
-FAMILIES, FAMILY, POOL, TRAIN, EXPORT = (
-    import_module(name) for name in ("families", "family", "pool", "train", "export")
+FAMILIES, FAMILY, POOL, TRAIN, EXPORT, MOTIFS = (
+    import_module(name) for name in ("families", "family", "pool", "train", "export", "motifs")
 )
-SHARDS, SERIES, STEPS = 2, 16, 4
+SHARDS, SERIES, STEPS, FINISH = 2, 16, 4, 3
 
 
 @pytest.fixture
@@ -32,7 +32,14 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
         FAMILY.Stage(0.5, 0.9, 0.0, 8, {64: (4, 1.0)}),
         FAMILY.Stage(1.0, 0.5, 0.0, 16, {64: (4, 1.0), 96: (3, 1.0)}),
     )
-    monkeypatch.setattr(TRAIN, "found", lambda name: replace(FAMILIES.found(name), stages=stages))
+    finish = FAMILY.Stage(1.0, 0.5, 0.0, 16, {48: (4, 1.0)}, smooth=0.5, wandering=0.5)
+
+    def shrunk(name: str) -> Any:
+        family = replace(FAMILIES.found(name), stages=stages)
+        last = family.finish or replace(family, rate=2 * family.rate)
+        return replace(family, finish=replace(last, stages=(finish,)))
+
+    monkeypatch.setattr(TRAIN, "found", shrunk)
     return TRAIN
 
 
@@ -40,7 +47,7 @@ def begun(loop: ModuleType, folder: Path, family: str, out: str = "run", snapsho
     """A run in `folder/out`, gone on with where one was saved."""
     (folder / out).mkdir(exist_ok=True)
     sizes = {"seed": 0, "steps": STEPS, "seconds": float("inf"), "rate": 0.0, "shards": SHARDS}
-    saving = {"device": "cpu", "save_every": 1e9, "snapshots": snapshots}
+    saving = {"device": "cpu", "save_every": 1e9, "snapshots": snapshots, "finish": FINISH}
     return loop.Run(
         loop.Recipe(family=family, out=folder / out, pool=folder / "pool", **sizes, **saving)
     )
@@ -69,7 +76,7 @@ def test_levels_reach_far_above_the_changes(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_run_goes_on_as_if_it_had_not_stopped(
     small: ModuleType, tmp_path: Path, family: str
 ) -> None:
-    """Stopped half-way and begun again: the same losses and the same averaged weights."""
+    """Stopped half-way and in its finish: the same losses and the same averaged weights."""
     whole = begun(small, tmp_path, family)
     whole.go()
     half = begun(small, tmp_path, family, "stopped")
@@ -79,15 +86,47 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(
     half.advance()  # lost, as it was not saved
     rest = begun(small, tmp_path, family, "stopped")
     assert rest.step == 2
-    rest.go()
+    while rest.step < STEPS + 1:
+        rest.advance()
+    rest.save()
+    begun(small, tmp_path, family, "stopped").go()
+    rest = begun(small, tmp_path, family, "stopped")
     log, other = (
         pd.read_csv(tmp_path / out / "loss.csv").drop(columns="seconds")
         for out in ("run", "stopped")
     )
     pd.testing.assert_frame_equal(log, other, check_exact=True)
-    assert len(log) == STEPS
+    assert len(log) == STEPS + FINISH
+    assert (log["context"] == 48).tolist() == [False] * STEPS + [True] * FINISH
+    assert log["rate"].iloc[STEPS:].max() > log["rate"].iloc[STEPS - 1]
     for ours, theirs in zip(whole.average, rest.average, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_smooth_motifs_come_if_asked_for_and_change_nothing_else() -> None:
+    """Few waves: nearly all power in eight harmonics, which white and jumping motifs have not."""
+
+    def share(smooth: float) -> np.ndarray:
+        wish = MOTIFS.Wish(1, 0.0, 48, 48, 0.0, smooth, leaning=0.0)
+        series = MOTIFS.repeated(np.random.default_rng(0), 200, 48, wish)
+        power = np.abs(np.fft.rfft(series - series.mean(1, keepdims=True))) ** 2
+        return power[:, 1:9].sum(1) / power.sum(1)
+
+    assert (share(1.0) > 0.999).all()
+    assert 0.4 < np.mean(share(0.5) > 0.999) < 0.6
+    assert np.mean(share(0.0) > 0.999) < 0.05
+
+
+def test_a_level_wanders_if_asked_for() -> None:
+    """What repeats exactly on a level that stands does not where it wanders."""
+
+    def change(wandering: float) -> np.ndarray:
+        wish = MOTIFS.Wish(1, 0.0, 8, 8, 0.0, leaning=0.0, wandering=wandering)
+        series = MOTIFS.repeated(np.random.default_rng(0), 100, 96, wish)
+        return np.abs(series[:, -8:] - series[:, :8]).mean(1)
+
+    assert (change(0.0) < 1e-4).all()
+    assert (change(1.0) > 1e-3).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES.NAMES)

@@ -18,7 +18,7 @@ class Stage:
     aligned: share of motifs whose period is a whole number of tokens.
     longest, shortest: bounds of a motif's period, in steps.
     batches: length of context -> series in a batch and how often it is drawn.
-    noisy: share of motifs with noise.
+    noisy, smooth, leaning, wandering: shares of motifs, as in `motifs.Wish`.
     """
 
     until: float
@@ -28,6 +28,9 @@ class Stage:
     batches: Mapping[int, tuple[int, float]]
     shortest: int = 4
     noisy: float = 0.5
+    smooth: float = 0.0
+    leaning: float = 0.15
+    wandering: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Family:
     built: a new network, given a seed.
     loss: mean loss of a batch, given the network, contexts [series, time] with NaN where nothing
     is known, and targets [series, horizon].
+    finish: how the same network goes on where that is asked for (`--finish`): with another
+    curriculum, peak rate or loss.
     """
 
     name: str
@@ -51,3 +56,4 @@ class Family:
     about: str
     built: Callable[[int], Any]
     loss: Callable[[Any, Tensor, Tensor], Tensor]
+    finish: "Family | None" = None

@@ -1,4 +1,4 @@
-"""Motifs without structure, said again and again: only copying forecasts them.
+"""Motifs said again and again, most of them without structure: only copying forecasts them.
 
 Made a batch at a time, faster than a training step, with the periods that the curriculum asks for.
 """
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from parts import Rng, heights
 
+HARMONICS = 8
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -16,6 +18,9 @@ class Wish:
     token: a period is a whole number of these steps with probability `aligned`.
     shortest, longest: bounds of the period in steps.
     noisy: share of them with noise.
+    smooth: share of them that are a few waves instead of having no structure.
+    leaning: share of them with a slope, and with a size that changes.
+    wandering: share of them whose level is a random walk.
     """
 
     token: int
@@ -23,6 +28,9 @@ class Wish:
     shortest: int
     longest: int
     noisy: float
+    smooth: float = 0.0
+    leaning: float = 0.15
+    wandering: float = 0.0
 
 
 def periods(rng: Rng, rows: int, wish: Wish) -> np.ndarray:
@@ -53,7 +61,25 @@ def stretches(rng: Rng, period: np.ndarray) -> np.ndarray:
         [white, np.cumsum(white, 1), smooth, jumps],
         spikes,
     )
-    inside = np.arange(longest) < period[:, None]
+    return levelled(values, period)
+
+
+def waves(rng: Rng, period: np.ndarray) -> np.ndarray:
+    """One smooth motif per row, of mean 0 and variance 1 over its period: [series, longest period].
+
+    The first eight harmonics at random phases; how fast they get smaller differs by row.
+    """
+    rows, order = len(period), np.arange(1, HARMONICS + 1)
+    sizes = rng.standard_normal((rows, HARMONICS)) * order ** -rng.uniform(0.5, 3.0, (rows, 1))
+    sizes[:, 1:] *= order[1:] * 2 < period[:, None]
+    turns = 2 * np.pi * np.arange(period.max())[:, None] / period[:, None, None] * order
+    phases = rng.uniform(0, 2 * np.pi, (rows, 1, HARMONICS))
+    return levelled(np.einsum("rtk,rk->rt", np.cos(turns + phases), sizes), period)
+
+
+def levelled(values: np.ndarray, period: np.ndarray) -> np.ndarray:
+    """The same rows with mean 0 and variance 1 over their period: [series, longest period]."""
+    inside = np.arange(values.shape[1]) < period[:, None]
     mean = (values * inside).sum(1, keepdims=True) / period[:, None]
     spread = np.sqrt((((values - mean) * inside) ** 2).sum(1, keepdims=True) / period[:, None])
     return (values - mean) / np.maximum(spread, 1e-3)
@@ -62,18 +88,25 @@ def stretches(rng: Rng, period: np.ndarray) -> np.ndarray:
 def repeated(rng: Rng, rows: int, length: int, wish: Wish) -> np.ndarray:
     """Series of repeated motifs at any phase, clean or noisy, on any level: [series, time].
 
-    Some have noise, a slope or a slowly changing size; the others repeat exactly.
+    Some have noise, a slope, a slowly changing size or a level that wanders; the others repeat
+    exactly.
     """
     period = periods(rng, rows, wish)
     place = (np.arange(length) + rng.integers(0, period)[:, None]) % period[:, None]
-    values = np.take_along_axis(stretches(rng, period), place, axis=1)
+    motifs = stretches(rng, period)
+    if wish.smooth:
+        motifs = np.where(rng.random((rows, 1)) < wish.smooth, waves(rng, period), motifs)
+    values = np.take_along_axis(motifs, place, axis=1)
     time = np.linspace(0, 1, length)
     luck = rng.random((rows, 3))
-    slope = rng.normal(0, 1.5, rows) * (luck[:, 0] < 0.15)
-    growth = rng.normal(0, 0.5, rows) * (luck[:, 1] < 0.15)
+    slope = rng.normal(0, 1.5, rows) * (luck[:, 0] < wish.leaning)
+    growth = rng.normal(0, 0.5, rows) * (luck[:, 1] < wish.leaning)
     noise = 10 ** rng.uniform(-2.0, -0.3, rows) * (luck[:, 2] < wish.noisy)
     values = values * np.exp(growth[:, None] * time) + slope[:, None] * time
     values = values + noise[:, None] * rng.standard_normal((rows, length))
+    if wish.wandering:
+        step = 10 ** rng.uniform(-2.5, -0.7, rows) * (rng.random(rows) < wish.wandering)
+        values = values + step[:, None] * np.cumsum(rng.standard_normal((rows, length)), 1)
     above = heights(rng, rows)
     below = np.where(rng.random(rows) < 0.15, -1, 1)
     return (values + (above * below)[:, None]).astype(np.float32)

@@ -84,7 +84,8 @@ def batch(
     length = context + horizon
     many = int(rng.binomial(rows, stage.motifs))
     longest = max(stage.shortest, min(stage.longest, int(context / LEAST_REPEATS)))
-    wish = Wish(token, stage.aligned, stage.shortest, longest, stage.noisy)
+    kinds = (stage.noisy, stage.smooth, stage.leaning, stage.wandering)
+    wish = Wish(token, stage.aligned, stage.shortest, longest, *kinds)
     blocks = [repeated(rng, many, length, wish)] if many else []
     if many < rows:
         blocks.append(drawn(rng, pool, rows - many, length))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from families import NAMES, found
-from family import Stage
+from family import Family, Stage
 from pool import SIMPLE_SHARDS, batch, fill, waited
 from torch import nn
 
@@ -29,7 +29,10 @@ COLUMNS = ("step", "seconds", "rate", "context", "loss")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run is asked to do; it ends by the step count or the clock, whichever is first."""
+    """What a run is asked to do; it ends by the step count or the clock, whichever is first.
+
+    finish: steps after those, as the family's finish has them, with a cosine of their own.
+    """
 
     family: str
     out: Path
@@ -42,6 +45,7 @@ class Recipe:
     device: str
     save_every: float
     snapshots: int
+    finish: int = 0
 
 
 def optimizer(net: nn.Module) -> torch.optim.AdamW:
@@ -90,8 +94,31 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, from 0 to 1."""
+        """Share of the run before its finish that is done, from 0 to 1."""
         return min(1.0, max(self.step / self.recipe.steps, self.seconds / self.recipe.seconds))
+
+    @property
+    def finishing(self) -> bool:
+        """Whether all steps are done but those of the finish."""
+        return 0 <= self.step - self.recipe.steps < self.recipe.finish
+
+    @property
+    def part(self) -> Family:
+        """What this step follows: the family, or its finish."""
+        return self.family.finish if self.finishing and self.family.finish else self.family
+
+    @property
+    def share(self) -> float:
+        """Share of the present part that is done, from 0 to 1."""
+        if self.finishing:
+            return (self.step - self.recipe.steps) / self.recipe.finish
+        return self.progress
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of this step."""
+        asked = 0.0 if self.finishing else self.recipe.rate
+        return (asked or self.part.rate) * schedule(self.share)
 
     def restore(self) -> None:
         """Go on where the last checkpoint was written."""
@@ -130,7 +157,8 @@ class Run:
 
     def stage(self) -> Stage:
         """The part of the curriculum that the run is in."""
-        return next(s for s in self.family.stages if self.progress < s.until or s.until >= 1)
+        stages = self.part.stages
+        return next(s for s in stages if self.share < s.until or s.until >= 1)
 
     def drawn(self) -> tuple[int, torch.Tensor, torch.Tensor]:
         """The batch of this step: length of context, context and target."""
@@ -147,11 +175,11 @@ class Run:
 
     def advance(self) -> None:
         """One step of the optimizer and of the running average."""
-        rate = (self.recipe.rate or self.family.rate) * schedule(self.progress)
+        rate = self.rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["times"]
         context, seen, target = self.drawn()
-        loss = self.family.loss(self.net, seen, target)
+        loss = self.part.loss(self.net, seen, target)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0, error_if_nonfinite=True)
@@ -169,7 +197,7 @@ class Run:
         saved = time.monotonic()
         shares = [2.0**-back for back in range(self.recipe.snapshots)]
         due = sorted(share for share in shares if share > self.progress)
-        while self.progress < 1:
+        while self.progress < 1 or self.finishing:
             self.advance()
             if self.step % 100 == 0:
                 recent = np.mean([float(row[-1]) for row in self.rows[-100:]])
@@ -191,13 +219,16 @@ def asked() -> Recipe:
     parser.add_argument("--pool", type=Path, help="folder of the corpus, by default OUT/../pool")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20_000, help="the most steps")
+    parser.add_argument("--finish", type=int, default=0, help="steps after those, see family.py")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="most, of computing")
-    parser.add_argument("--rate", type=float, default=0.0, help="peak rate, the family's if 0")
+    parser.add_argument("--rate", type=float, default=0.0, help="peak, the family's if 0")
     parser.add_argument("--shards", type=int, default=60, help="of 2,048 series each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds")
     parser.add_argument("--snapshots", type=int, default=0, help="how many to keep on the way")
     given = vars(parser.parse_args())
+    if given["finish"] and not found(given["family"]).finish:
+        parser.error(f"{given['family']} has no finish, so --finish does not apply")
     given["pool"] = given["pool"] or given["out"].parent / "pool"
     return Recipe(**given)
 
