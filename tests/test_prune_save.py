@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.families import NETWORKS, contexts
 from tests.searched import PROOF, some
+from tests.test_lock import another
 from tsfm_probe.errors import CheckFailed, ProbeError, UsageError
 from tsfm_probe.laws.subject import ROUNDING
 from tsfm_probe.models import load
@@ -211,6 +212,33 @@ def test_what_was_there_comes_back_if_the_exchange_fails(
     with pytest.raises((KeyboardInterrupt, ProbeError)):
         written(model, out)
     assert inside(tmp_path) == before
+
+
+def test_what_a_killed_exchange_left_is_put_right(tiny: Tiny, tmp_path: Path) -> None:
+    """Killed between the two renamings there is no folder, but what was to be replaced."""
+    out, old = tmp_path / "out", tmp_path / ".out.0123abcd.old"
+    written(tiny("toto-1"), out)
+    before = inside(out)
+    out.replace(old)
+    with a_full_disk(), pytest.raises(ProbeError, match="File too large"):
+        written(tiny("chronos-bolt"), out)
+    assert inside(out) == before
+    assert list(tmp_path.iterdir()) == [out]
+    out.replace(old)
+    written(tiny("chronos-bolt"), out)
+    assert load(str(out), "cpu").family == "chronos-bolt"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_another_process_is_writing_is_let_be(tiny: Tiny, tmp_path: Path) -> None:
+    """Its unfinished folder stays, and this process says so."""
+    model, unfinished = tiny("toto-1"), tmp_path / ".out.0123abcd.tmp"
+    unfinished.mkdir()
+    with another(unfinished), pytest.raises(UsageError, match="another process is writing into it"):
+        written(model, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [unfinished]
+    written(model, tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
 def test_where_nothing_may_be_written_is_told_before_the_search(tmp_path: Path) -> None:

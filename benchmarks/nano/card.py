@@ -60,7 +60,7 @@ are a running average at the end of training.
   `benchmarks/nano/families/`; so do the starting weights, which favour matching and copying
   (`starts.py`) where the family's file says so.
 - {steps:,} steps, about {contexts:,} contexts, {minutes:.0f} minutes of processor time of a CPU, in
-  single precision. AdamW, peak rate {rate:g}, warm-up and cosine, clipping at 1.
+  single precision. AdamW, peak rate {rate:g}, warm-up and cosine, clipping at 1{finished}.
 - The loss by step and length of context (the mix of series changes with the curriculum, so that
   it need not fall from stage to stage):
 
@@ -93,7 +93,7 @@ out; WQL is the mean over levels of the summed quantile loss over the sum of abs
 ## Made by
 
 ```
-python benchmarks/nano/train.py {family} --out RUN --steps {steps}
+python benchmarks/nano/train.py {family} --out RUN --steps {begun}{finish}
 python benchmarks/nano/export.py RUN FOLDER
 python benchmarks/nano/card.py RUN FOLDER DATA{options}
 ```
@@ -136,7 +136,8 @@ def loss_table(log: pd.DataFrame) -> str:
 def contexts_of(log: pd.DataFrame, family: Family) -> int:
     """About how many contexts were seen; a length has the batch size of its last stage."""
     sizes: dict[int, int] = {}
-    for stage in family.stages:
+    finish = family.finish.stages if family.finish else ()
+    for stage in (*family.stages, *finish):
         sizes |= {length: size for length, (size, _) in stage.batches.items()}
     return int(sum(sizes.get(length, 0) for length in log["context"]))
 
@@ -161,11 +162,21 @@ def summary(run: Path, weights: Path, found: list[Score], cells: list[Cell]) -> 
     )
 
 
+def finished(family: Family, steps: int) -> str:
+    """What is said of the last steps of a run that had a finish, nothing of another."""
+    if not family.finish or not steps:
+        return ""
+    return (
+        f".\n  For the last {steps:,} steps anew from {family.finish.rate:g}, on the finish's"
+        " curriculum and loss"
+    )
+
+
 def card(
-    run: Path, told: Summary, found: list[Score], cells: list[Cell], count: int, options: str
+    given: argparse.Namespace, told: Summary, found: list[Score], cells: list[Cell], options: str
 ) -> str:
     """The whole model card as Markdown; options: those that it was measured with."""
-    log, notes = pd.read_csv(run / "loss.csv"), run / "notes.md"
+    log, notes = pd.read_csv(given.run / "loss.csv"), given.run / "notes.md"
     family = family_of(told.family)
     return CARD.format(
         **asdict(told),
@@ -173,9 +184,12 @@ def card(
         sets=len(found),
         contexts=contexts_of(log, family),
         rate=family.rate,
+        begun=told.steps - given.finish,
+        finish=f" --finish {given.finish}" if given.finish else "",
+        finished=finished(family, given.finish),
         losses=loss_table(log),
         ahead=HORIZON,
-        count=count,
+        count=given.count,
         options=options,
         copies=copying_table(cells),
         most=max(score.windows for score in found),
@@ -194,15 +208,16 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=MOST_WINDOWS, help="windows per set")
     parser.add_argument("--count", type=int, default=32, help="motifs per cell")
     parser.add_argument("--samples", type=int, default=0, help="paths, the family's default if 0")
+    parser.add_argument("--finish", type=int, default=0, help="as it was given to train.py")
     given = parser.parse_args()
     model = load(str(given.weights))
     cells = measured(model, given.count)
     found = list(scores(model, given.data, given.most, given.samples))
     told = summary(given.run, given.weights, found, cells)
     (given.run / "measured.json").write_text(json.dumps(asdict(told), indent=2) + "\n")
-    asked = {name: getattr(given, name) for name in ("most", "count", "samples")}
+    asked = {name: getattr(given, name) for name in ("most", "count", "samples", "finish")}
     options = "".join(f" --{name} {value}" for name, value in asked.items() if value)
-    text = card(given.run, told, found, cells, given.count, options)
+    text = card(given, told, found, cells, options)
     (given.weights / "README.md").write_text(text)
 
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 import torch
 from safetensors import SafetensorError
 
-from tsfm_probe.durable import ADVICE, write_atomically, write_json
+from tsfm_probe.durable import ADVICE, LOCK, locked, write_atomically, write_json
 from tsfm_probe.errors import CheckFailed, ProbeError, UsageError
 from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
@@ -99,16 +99,19 @@ def write(
 def _beside(out: Path) -> Iterator[Path]:
     """A folder that takes the place of `out` when the block is left without an error.
 
-    What a killed process left of its own one is removed.
+    What a killed process left of its own one is removed, and what it was about to replace is put
+    back. UsageError while another process writes one.
     """
     out = out.resolve()
-    for left in out.parent.glob(f".{escape(out.name)}.{8 * '[0-9a-f]'}.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
+    _clear(out)
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
     old = temporary.with_suffix(".old")
     try:
         temporary.mkdir(parents=True)
+        held = locked(temporary)
         yield temporary
+        del held
+        (temporary / LOCK).unlink(missing_ok=True)
         for file in temporary.iterdir():
             file.chmod(0o666 & ~_mask())  # safetensors keeps its files to their owner
             with file.open("rb") as handle:
@@ -128,6 +131,20 @@ def _beside(out: Path) -> Iterator[Path]:
             old.replace(out)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _clear(out: Path) -> None:
+    """Put right what a killed process left of its exchange; UsageError if one is at work."""
+    traces = f".{escape(out.name)}.{8 * '[0-9a-f]'}"
+    for left in out.parent.glob(f"{traces}.tmp"):
+        lock = locked(left)
+        shutil.rmtree(left, ignore_errors=True)
+        del lock
+    for old in out.parent.glob(f"{traces}.old"):
+        if out.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.replace(out)
 
 
 def _number(error: Exception) -> int:

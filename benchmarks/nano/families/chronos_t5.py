@@ -131,7 +131,8 @@ Chronos-T5 (Ansari et al. 2024, arXiv 2403.07815): 6 encoder and 6 decoder layer
 width 128, feed-forward 256; 4,096 value bins between -8 and 8 times the mean size; context 256,
 horizon 48. Embeddings of bins started as smooth waves of the bin's centre; one encoder head each
 started on the step before and after, one decoder head on the step before; cross-attention started
-on equal values."""
+on equal values. In the end trained with some of the values before each one replaced by its own
+draws (scheduled sampling), and on smooth motifs that lean, grow and wander."""
 
 START = Family(
     name="chronos-t5",
