@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsfm_probe.commands.bench import Job, Request, prepare
+from tsfm_probe.commands.bench_gift_eval import Job, Request, prepare
 from tsfm_probe.commands.origin import made_by
 from tsfm_probe.commands.terminal import Terminal
 from tsfm_probe.commands.tested import done, identity

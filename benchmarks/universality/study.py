@@ -41,7 +41,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class Scale:
-    """Which models, and on what (see commands.bench.Request).
+    """Which models, and on what (see commands.bench_gift_eval.Request).
 
     samples: by model, and under OTHERS of those that it does not name.
     """

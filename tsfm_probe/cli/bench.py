@@ -114,7 +114,7 @@ def gift_eval(
 
     terminal = Terminal(quiet, as_json)
     terminal.set_up()
-    from tsfm_probe.commands import bench as command
+    from tsfm_probe.commands import bench_gift_eval as command
     from tsfm_probe.evaluate.forecasting import Forecasting
     from tsfm_probe.evaluate.spread import Workers
 
