@@ -128,7 +128,7 @@ def drawn(table: pd.DataFrame) -> None:
     axes.set_xticks(steps, [f"{one:,}" for one in steps], rotation=45, fontsize=8)
     axes.set_xticks([], minor=True)
     axes.set_xlabel("Training step")
-    axes.set_ylim(-0.6, 1.05)
+    axes.set_ylim(-0.6, 1.15)
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
