@@ -216,16 +216,16 @@ def test_what_was_there_comes_back_if_the_exchange_fails(
 
 def test_what_a_killed_exchange_left_is_put_right(tiny: Tiny, tmp_path: Path) -> None:
     """Killed between the two renamings there is no folder, but what was to be replaced."""
-    out, old = tmp_path / "out", tmp_path / ".out.0123abcd.old"
+    out, old, other = tmp_path / "out", tmp_path / ".out.0123abcd.old", tiny("chronos-bolt")
     written(tiny("toto-1"), out)
     before = inside(out)
     out.replace(old)
     with a_full_disk(), pytest.raises(ProbeError, match="File too large"):
-        written(tiny("chronos-bolt"), out)
+        written(other, out)
     assert inside(out) == before
     assert list(tmp_path.iterdir()) == [out]
     out.replace(old)
-    written(tiny("chronos-bolt"), out)
+    written(other, out)
     assert load(str(out), "cpu").family == "chronos-bolt"
     assert list(tmp_path.iterdir()) == [out]
 
