@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.families import NETWORKS, contexts
 from tests.searched import PROOF, some
-from tests.test_lock import another
+from tests.test_lock import HOLDER, SAID, another
 from tsfm_probe.errors import CheckFailed, ProbeError, UsageError
 from tsfm_probe.laws.subject import ROUNDING
 from tsfm_probe.models import load
@@ -239,6 +241,23 @@ def test_what_another_process_is_writing_is_let_be(tiny: Tiny, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [unfinished]
     written(model, tmp_path / "out")
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_this_process_is_writing_is_kept_from_others(tiny: Tiny, tmp_path: Path) -> None:
+    """While it writes, another process cannot have its unfinished folder; no lock is left in it."""
+    told: list[str] = []
+
+    def holds(_: Model) -> float:
+        (unfinished,) = tmp_path.glob(".out.*.tmp")
+        words = [sys.executable, "-c", HOLDER, str(unfinished)]
+        found = subprocess.run(words, input="", capture_output=True, text=True, check=False)
+        told.append(found.stderr)
+        return 0.0
+
+    model = tiny("toto-1")
+    write(cut(model, some(model)), tmp_path / "out", torch.float32, {}, "a card", holds, ROUNDING)
+    assert SAID in told[0]
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == FILES
 
 
 def test_where_nothing_may_be_written_is_told_before_the_search(tmp_path: Path) -> None:
