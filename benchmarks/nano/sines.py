@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Iterator
 
 import numpy as np
+from measure import MIDDLE
 
 from tsfm_probe import load
 
 PERIOD, PERIODS, SEED = 24, 10, 77_003
 HEIGHTS = (0.0, 1.0, 3.0, 10.0)
-MIDDLE = 4
 
 
 def season(rng: np.random.Generator, count: int) -> np.ndarray:
