@@ -110,12 +110,12 @@ def _beside(out: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         held = locked(temporary)
         yield temporary
-        del held
-        (temporary / LOCK).unlink(missing_ok=True)
         for file in temporary.iterdir():
             file.chmod(0o666 & ~_mask())  # safetensors keeps its files to their owner
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
+        (temporary / LOCK).unlink(missing_ok=True)
+        del held
         if out.exists():
             out.replace(old)
         temporary.replace(out)
