@@ -163,3 +163,24 @@ def test_every_snapshot_is_at_half_of_the_next(small: ModuleType, tmp_path: Path
         not torch.equal(one, two)
         for one, two in zip(first.net.parameters(), last.net.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "pattern"),
+    [
+        ("toto-1 --finish 5", "toto-1 has no finish"),
+        ("chronos-t5 --finish 5 --seconds 60", "--finish follows --steps, and not --seconds"),
+    ],
+)
+def test_a_finish_that_would_never_come_is_refused(
+    words: str,
+    pattern: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", *words.split(), "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        TRAIN.asked()
+    assert ended.value.code == 2
+    assert pattern in capsys.readouterr().err

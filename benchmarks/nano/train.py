@@ -229,6 +229,8 @@ def asked() -> Recipe:
     given = vars(parser.parse_args())
     if given["finish"] and not found(given["family"]).finish:
         parser.error(f"{given['family']} has no finish, so --finish does not apply")
+    if given["finish"] and given["seconds"] < float("inf"):
+        parser.error("--finish follows --steps, and not --seconds; one of them")
     given["pool"] = given["pool"] or given["out"].parent / "pool"
     return Recipe(**given)
 
