@@ -46,10 +46,12 @@ def test_the_finish_reads_its_own_draws_and_is_asked_for_the_truth() -> None:
     """A third of the series reads true values alone, the others up to all drawn; labels stay."""
     net = Stub([0.0] * 7 + [1.0])
     series = torch.randn(300, 64, generator=torch.Generator().manual_seed(0)) + 5
+    series[:, -1] = torch.nan
     seen, target = series[:, :32], series[:, 32:]
     T5.loss_after_draws(net, seen, target)
     assert net.labels is not None
     torch.testing.assert_close(net.labels, T5.tokens(seen, target)[2])
+    assert (net.labels == -100).sum(0).tolist() == [0] * 31 + [300]
     true, twice, read = net.before
     assert not torch.equal(true, twice)
     own = read != true
