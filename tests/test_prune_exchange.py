@@ -1,6 +1,7 @@
 """A pruned model takes the place of an earlier one at once, also beside other processes."""
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from tests.searched import some
 from tests.test_lock import HOLDER, SAID, another
 from tests.test_prune_save import FILES, a_full_disk, inside, written
 from tsfm_probe.errors import ProbeError, UsageError
-from tsfm_probe.laws.subject import ROUNDING
 from tsfm_probe.models import load
 from tsfm_probe.models.base import Model
-from tsfm_probe.models.cut.smaller import cut
-from tsfm_probe.prune.save import write
 
 Tiny = Callable[[str], Model]
 
@@ -69,18 +65,22 @@ def test_what_another_process_is_writing_is_let_be(tiny: Tiny, tmp_path: Path) -
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
-def test_what_this_process_is_writing_is_kept_from_others(tiny: Tiny, tmp_path: Path) -> None:
-    """While it writes, another process cannot have its unfinished folder; no lock is left in it."""
+def test_what_this_process_is_writing_is_kept_from_others(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the files have reached the disk no other process can have its unfinished folder."""
     told: list[str] = []
+    reach = os.fsync
 
-    def holds(_: Model) -> float:
+    def asked(handle: int) -> None:
         (unfinished,) = tmp_path.glob(".out.*.tmp")
         words = [sys.executable, "-c", HOLDER, str(unfinished)]
         found = subprocess.run(words, input="", capture_output=True, text=True, check=False)
         told.append(found.stderr)
-        return 0.0
+        reach(handle)
 
-    model = tiny("toto-1")
-    write(cut(model, some(model)), tmp_path / "out", torch.float32, {}, "a card", holds, ROUNDING)
-    assert SAID in told[0]
+    monkeypatch.setattr(os, "fsync", asked)
+    written(tiny("toto-1"), tmp_path / "out")
+    assert len(told) > len(FILES)
+    assert all(SAID in one for one in told)
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == FILES
